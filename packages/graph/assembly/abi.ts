@@ -1,0 +1,85 @@
+/**
+ * What every kernel needs of the graph, inlined: where a packet is, its metadata, counters, and the way to the next node.
+ * See src/layout.ts for the layouts.
+ */
+import {
+  FEATURE_STRIDE,
+  FRAME_SHIFT,
+  META_DATA,
+  META_REASON,
+  META_RX,
+  METADATA_SHIFT,
+  NODE_ARC,
+  NODE_COUNTERS,
+  NODE_FANOUT,
+  NODE_POSITION,
+  NODE_REASON,
+  NODE_WORKER,
+  WORKER_FRAMES,
+  WORKER_METADATA,
+  WORKER_NOW,
+} from '../src/layout.ts';
+
+/** Address of the worker block. */
+// @ts-ignore: decorator
+@inline export function workerOf(node: usize): usize {
+  return load<u32>(node, NODE_WORKER);
+}
+/** Seconds, monotonic. */
+// @ts-ignore: decorator
+@inline export function nowOf(node: usize): u32 {
+  return load<u32>(workerOf(node), WORKER_NOW);
+}
+/** Address of frame 0. Load once per vector. */
+// @ts-ignore: decorator
+@inline export function framesOf(node: usize): usize {
+  return load<u32>(workerOf(node), WORKER_FRAMES);
+}
+/** Address of buffer 0's metadata. Load once per vector. */
+// @ts-ignore: decorator
+@inline export function metadataOf(node: usize): usize {
+  return load<u32>(workerOf(node), WORKER_METADATA);
+}
+/** Buffer index at place `i` of a vector. */
+// @ts-ignore: decorator
+@inline export function bufferAt(vector: usize, i: i32): usize {
+  return load<u32>(vector + (<usize>i << 2));
+}
+/** Address of the metadata of a buffer. */
+// @ts-ignore: decorator
+@inline export function metaOf(metadata: usize, buffer: usize): usize {
+  return metadata + (buffer << METADATA_SHIFT);
+}
+/** Address of a buffer's current header. */
+// @ts-ignore: decorator
+@inline export function dataOf(frames: usize, buffer: usize, meta: usize): usize {
+  return frames + (buffer << FRAME_SHIFT) + load<u16>(meta, META_DATA);
+}
+/** Adds to the node's counter at place `counter` of its declaration. Call once a vector, with the vector's sum. */
+// @ts-ignore: decorator
+@inline export function count(node: usize, counter: usize, n: u64): void {
+  const at: usize = load<u32>(node, NODE_COUNTERS) + (counter << 3);
+  store<u64>(at, load<u64>(at) + n);
+}
+/** Says why the packet is dropped or punted; the `drop` or `punt` node counts it. */
+// @ts-ignore: decorator
+@inline export function reason(node: usize, meta: usize, counter: u32): void {
+  store<u16>(meta, load<u32>(node, NODE_REASON) + counter, META_REASON);
+}
+/** Slot of member 0 of the node's fan-out. Load once per vector. */
+// @ts-ignore: decorator
+@inline export function fanoutOf(node: usize): u32 {
+  return load<u32>(node, NODE_FANOUT);
+}
+/**
+ * Address of the node's column of its arc's table. Load once per vector; nextFeature() then gives the slot of the next
+ * enabled feature on the packet's interface, or of the arc's end.
+ */
+// @ts-ignore: decorator
+@inline export function arcOf(node: usize): usize {
+  return load<u32>(node, NODE_ARC) + (load<u32>(node, NODE_POSITION) << 1);
+}
+// @ts-ignore: decorator
+@inline export function nextFeature(arc: usize, meta: usize): i32 {
+  return load<u16>(arc + <usize>load<u16>(meta, META_RX) * (FEATURE_STRIDE << 1));
+}

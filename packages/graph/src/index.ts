@@ -1,0 +1,3 @@
+export * from './layout.ts';
+export * from './node.ts';
+export { PacketView } from './packet-view.ts';
