@@ -121,6 +121,8 @@ export const INTERFACE_IFINDEX = 16;
 export const INTERFACE_IP4 = 20;
 /** 16 bytes: IPv6 address to send ICMP errors from; zero if none. */
 export const INTERFACE_IP6 = 24;
+/** u32: which member of the fan-outs `output` and `punt` its driver is. */
+export const INTERFACE_DRIVER = 40;
 export const INTERFACE_UP = 1;
 /** Senders behind it may leave L4 checksums to hardware that is not there (veth, tap): see l4-checksum. */
 export const INTERFACE_PARTIAL_CHECKSUMS = 2;

@@ -1,1 +1,1 @@
-export {};
+export * from './driver.ts';

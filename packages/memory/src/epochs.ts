@@ -1,9 +1,9 @@
 import type { Arena, Memory } from './arena.ts';
 
 /**
- * Quiescent-state reclamation. Each worker has one word. It is odd while the worker may hold references into shared
- * tables, even while it sleeps; a worker adds 2 between vectors, when it holds none. What the control plane has
- * unpublished may be freed once every worker was seen asleep or has moved on.
+ * Quiescent-state reclamation. Each worker has one word: even while the worker sleeps, odd while it may hold references
+ * into shared tables; it adds 2 between vectors, when it holds none. What the control plane has unpublished may be freed
+ * once every worker was seen asleep or has moved on.
  *
  * Each word has a cache line to itself, so that workers do not share lines.
  */

@@ -1,0 +1,82 @@
+import type { Memory } from '@lbd/memory';
+import type { NodeDeclaration } from '@lbd/graph';
+
+/** Where a worker's buffers are, for drivers that give frames to the kernel. Plain data. */
+export interface BufferPool {
+  /** Address of frame 0, page-aligned; the frames of all workers follow each other. */
+  readonly frames: number;
+  /** Frames of all workers together. */
+  readonly count: number;
+  /** Frames of each worker; worker w owns [w * perWorker, (w + 1) * perWorker). */
+  readonly perWorker: number;
+}
+
+/** A packet interface that a driver has opened. Plain data (it is sent to the workers), but for close(). */
+export interface PortInfo {
+  /** Name of the driver. */
+  readonly driver: string;
+  /** Index in the interface table, which is META_RX and META_TX. */
+  readonly index: number;
+  /** The kernel's name of it (or a name of its own, for pcap). */
+  readonly name: string;
+  /** The kernel's index of it; 0 if the kernel does not know it. */
+  readonly ifindex: number;
+  /** How it was opened, for `show interface`: e.g. `native`, `generic`. */
+  readonly mode: string;
+  /** Receive queues; queue q is served by worker q. */
+  readonly queues: number;
+  /** Driver-specific, structured-cloneable. */
+  readonly details: unknown;
+}
+
+export interface OpenedPort {
+  readonly info: PortInfo;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly index: number;
+  readonly name: string;
+  readonly queues: number;
+  /** Driver-specific options of the configuration file, already checked against the driver's schema. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** The control plane's side of a driver: one for each driver in use, in the main thread. */
+export interface DriverControl {
+  open(options: OpenOptions): Promise<OpenedPort>;
+  /** Traffic that is lbd's own: drivers that share an interface with the kernel take this and leave the rest. */
+  readonly steering?: Steering;
+  /** After all ports are closed. */
+  close(): Promise<void>;
+}
+
+/** What a driver's packet filter sends to lbd. Changes take effect at once. All addresses are text, as in `10.0.0.0/8`. */
+export interface Steering {
+  /** All packets to this prefix, on every interface. */
+  addPrefix(prefix: string): void;
+  removePrefix(prefix: string): void;
+  /** All packets from this address, protocol (6 TCP, 17 UDP) and source port, on interfaces where NAT is on. */
+  addReturn(address: string, protocol: number, port: number): void;
+  removeReturn(address: string, protocol: number, port: number): void;
+  setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void;
+}
+
+/** A worker's side of a driver. */
+export interface DriverWorker {
+  /** What wakes the worker when it sleeps: file descriptors to poll for input. */
+  readonly fds: readonly number[];
+  /** Called after each breath: hand what was queued to the kernel (a wake-up where needed). */
+  flush(): void;
+  /** Called before the worker sleeps; true if there is work after all. */
+  pending?(): boolean;
+}
+
+/** A driver, as a package exports it. */
+export interface Driver {
+  readonly name: string;
+  /** The driver's nodes: `<name>-input`, `<name>-output` (member of fan-out `output`), `<name>-punt` (of `punt`). */
+  nodes(ports: readonly PortInfo[]): readonly NodeDeclaration[];
+  control(memory: Memory, pool: BufferPool, allocate: (label: string, bytes: number, align?: number) => number): DriverControl;
+  worker(ports: readonly PortInfo[], memory: Memory, worker: number): DriverWorker;
+}
