@@ -16,6 +16,8 @@ import {
   NODE_REASON,
   NODE_WORKER,
   WORKER_FRAMES,
+  WORKER_FREE,
+  WORKER_FREE_COUNT,
   WORKER_METADATA,
   WORKER_NOW,
 } from '../src/layout.ts';
@@ -82,4 +84,11 @@ import {
 // @ts-ignore: decorator
 @inline export function nextFeature(arc: usize, meta: usize): i32 {
   return load<u16>(arc + <usize>load<u16>(meta, META_RX) * (FEATURE_STRIDE << 1));
+}
+/** Gives a buffer back to the worker, which must own it. */
+// @ts-ignore: decorator
+@inline export function freeBuffer(worker: usize, buffer: usize): void {
+  const n: usize = load<u32>(worker, WORKER_FREE_COUNT);
+  store<u32>(load<u32>(worker, WORKER_FREE) + (n << 2), <u32>buffer);
+  store<u32>(worker, <u32>(n + 1), WORKER_FREE_COUNT);
 }

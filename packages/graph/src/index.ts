@@ -1,3 +1,15 @@
+export { GraphError, type GraphErrorCode } from './errors.ts';
+export { type Counter, Graph, type LinkedArc, type LinkedGraph, type LinkedNode } from './graph.ts';
+export {
+  allocateGraph,
+  FeatureTable,
+  type GraphLayout,
+  type GraphSizes,
+  type WorkerLayout,
+} from './graph-memory.ts';
 export * from './layout.ts';
 export * from './node.ts';
 export { PacketView } from './packet-view.ts';
+export { compileKernels, type KernelModules, Runtime, type RuntimeOptions } from './runtime.ts';
+export { type CounterValue, GraphStats, type NodeStats } from './stats.ts';
+export { formatTrace, type Trace, Tracer, type TraceStep } from './trace.ts';

@@ -101,7 +101,20 @@ export const WORKER_FIRST_BUFFER = 36;
 export const WORKER_NEXTS = 40;
 /** u32: address of the worker's interface counters, INTERFACE_COUNTER_BYTES for each interface. */
 export const WORKER_INTERFACE_COUNTERS = 44;
+/** u32: address of the worker's counters, u64 each, by graph-wide index (that is what META_REASON holds). */
+export const WORKER_COUNTERS = 48;
 export const WORKER_BYTES = 64;
+
+// ---- Counters of the graph itself: graph-wide indices --------------------------------------------------------------
+
+/** A packet came to drop or punt and nobody had said why: a fault in the node that sent it. */
+export const REASON_NONE = 0;
+/** The node that had the packet trapped or threw. */
+export const REASON_TRAP = 1;
+/** The node named a next slot that it does not have. */
+export const REASON_BAD_NEXT = 2;
+/** How many of them there are; the nodes' counters follow. */
+export const GRAPH_COUNTERS = 3;
 
 // ---- Interfaces ----------------------------------------------------------------------------------------------------
 

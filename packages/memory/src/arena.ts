@@ -92,7 +92,8 @@ export class Arena {
    */
   allocate(label: string, bytes: number, align = 64): number {
     if (!Number.isInteger(bytes) || bytes <= 0) throw new RangeError(`${label}: ${bytes} is not a size in bytes`);
-    if (align < 1 || (align & (align - 1)) !== 0) throw new RangeError(`${label}: alignment ${align} is not a power of two`);
+    if (align < 1 || (align & (align - 1)) !== 0)
+      throw new RangeError(`${label}: alignment ${align} is not a power of two`);
     const size = Math.ceil(bytes / 64) * 64;
     const address = this.#reuse(size, align) ?? this.#extend(label, size, align);
     this.#live.set(address, { label, address, bytes: size });

@@ -1,0 +1,286 @@
+import { readFile } from 'node:fs/promises';
+import type { Memory } from '@lbd/memory';
+import { makeContext } from './context.ts';
+import { GraphError } from './errors.ts';
+import type { LinkedGraph, LinkedNode } from './graph.ts';
+import { type GraphLayout, STATS_BYTES, type WorkerLayout } from './graph-memory.ts';
+import * as L from './layout.ts';
+import { isKernel } from './node.ts';
+import { PacketView } from './packet-view.ts';
+import { Tracer } from './trace.ts';
+
+/** Compiled kernel modules, by URL. Structured-cloneable, so that modules are compiled once for all workers. */
+export type KernelModules = ReadonlyMap<string, WebAssembly.Module>;
+
+/** Compiles the kernel modules that a graph's nodes name. */
+export async function compileKernels(graph: LinkedGraph): Promise<KernelModules> {
+  const modules = new Map<string, WebAssembly.Module>();
+  for (const { declaration } of graph.nodes) {
+    if (!isKernel(declaration.process)) continue;
+    const { module } = declaration.process;
+    if (!modules.has(module.href)) modules.set(module.href, await WebAssembly.compile(await readFile(module)));
+  }
+  return modules;
+}
+
+type Process = (node: number, vector: number, count: number, nexts: number) => number;
+
+/** A node as one worker runs it. */
+interface RunningNode {
+  readonly name: string;
+  readonly block: number;
+  readonly process: Process;
+  readonly nexts: readonly number[];
+  readonly output: boolean;
+  readonly trace: ((packet: PacketView, memory: Memory) => string) | undefined;
+  /** Full vectors that wait, and the one being filled (0 if none) with its count. */
+  readonly full: number[];
+  open: number;
+  count: number;
+}
+
+export interface RuntimeOptions {
+  /** Receives what nodes post() to the control plane. */
+  readonly onPost?: (message: unknown) => void;
+  /** Milliseconds, monotonic, fractional; performance.now unless told. For tests and replay. */
+  readonly clock?: () => number;
+}
+
+/** Clock seconds start here, so that an expiry of 0 is in the past from the first second. */
+const FIRST_SECOND = 1000;
+
+/** Runs a linked graph in one thread. */
+export class Runtime {
+  readonly tracer = new Tracer();
+  readonly #memory: Memory;
+  readonly #worker: WorkerLayout;
+  readonly #nodes: RunningNode[];
+  readonly #inputs: RunningNode[];
+  readonly #spare: number[];
+  readonly #nextSlots: Uint16Array<SharedArrayBuffer>;
+  readonly #packet: PacketView;
+  readonly #clock: () => number;
+  #cursor = 0;
+
+  constructor(
+    memory: Memory,
+    graph: LinkedGraph,
+    layout: GraphLayout,
+    worker: number,
+    modules: KernelModules,
+    options: RuntimeOptions = {},
+  ) {
+    this.#memory = memory;
+    this.#worker = layout.workers[worker]!;
+    this.#clock = options.clock ?? (() => performance.now());
+    this.#spare = [...this.#worker.vectors];
+    const { nexts } = this.#worker;
+    this.#nextSlots = memory.u16.subarray(nexts >> 1, (nexts >> 1) + L.VECTOR_SIZE);
+    this.#packet = new PacketView(memory, layout.frames, layout.metadata);
+    const instances = new Map<string, WebAssembly.Exports>();
+    this.#nodes = graph.nodes.map((node) => ({
+      name: node.declaration.name,
+      block: this.#worker.nodes[node.index]!,
+      process: this.#bind(node, layout, modules, instances, options.onPost ?? (() => {})),
+      nexts: node.nexts,
+      output: node.declaration.kind === 'output',
+      trace: node.declaration.trace,
+      full: [],
+      open: 0,
+      count: 0,
+    }));
+    this.#inputs = this.#nodes.filter((_, i) => graph.nodes[i]!.declaration.kind === 'input');
+    this.#tick();
+  }
+
+  /** Polls every input once and moves what came to the end of the graph. Returns the packets that came in. */
+  breathe(): number {
+    const now = this.#tick();
+    let received = 0;
+    let t0 = now;
+    for (const input of this.#inputs) {
+      const vector = this.#spare.pop()!;
+      const count = input.process(input.block, vector, L.VECTOR_SIZE, this.#worker.nexts);
+      if (count === 0) {
+        this.#spare.push(vector);
+        continue;
+      }
+      received += count;
+      if (this.tracer.active) this.#pick(input, vector, count, now);
+      this.#handOver(input.nexts[0]!, vector, count);
+      t0 = this.#account(input, count, t0);
+      this.#dispatch(t0);
+      t0 = this.#clock();
+    }
+    return received;
+  }
+
+  /** Moves packets that are pending in nodes, lowest rank first, until none is left. */
+  #dispatch(since: number): void {
+    const nodes = this.#nodes;
+    let t0 = since;
+    while (this.#cursor < nodes.length) {
+      const node = nodes[this.#cursor]!;
+      let vector = node.full.pop();
+      let count = L.VECTOR_SIZE;
+      if (vector === undefined) {
+        if (node.open === 0) {
+          this.#cursor++;
+          continue;
+        }
+        vector = node.open;
+        count = node.count;
+        node.open = 0;
+      }
+      this.#run(node, vector, count);
+      t0 = this.#account(node, count, t0);
+    }
+  }
+
+  #run(node: RunningNode, vector: number, count: number): void {
+    const tracing = this.tracer.active;
+    if (node.output) {
+      if (tracing) this.#trace(node, vector, count, true);
+      node.process(node.block, vector, count, this.#worker.nexts);
+      this.#spare.push(vector);
+      return;
+    }
+    let slot: number;
+    try {
+      slot = node.process(node.block, vector, count, this.#worker.nexts);
+    } catch (error) {
+      this.#fail(node, vector, count, L.REASON_TRAP, error);
+      return;
+    }
+    if (tracing) this.#trace(node, vector, count, false);
+    if (slot === L.MIXED) this.#scatter(node, vector, count);
+    else if (slot >= 0 && slot < node.nexts.length) this.#handOver(node.nexts[slot]!, vector, count);
+    else this.#fail(node, vector, count, L.REASON_BAD_NEXT);
+  }
+
+  /** Gives a whole vector to a node; without copying if the node has none open. */
+  #handOver(to: number, vector: number, count: number): void {
+    const node = this.#nodes[to]!;
+    if (to < this.#cursor) this.#cursor = to;
+    if (node.open === 0) {
+      node.open = vector;
+      node.count = count;
+      return;
+    }
+    const { u32 } = this.#memory;
+    for (let i = 0, at = vector >>> 2; i < count; i++) this.#append(node, u32[at + i]!);
+    this.#spare.push(vector);
+  }
+
+  /** Gives each packet of a vector to the node that its next slot names. */
+  #scatter(node: RunningNode, vector: number, count: number): void {
+    const { u32 } = this.#memory;
+    for (let i = 0, at = vector >>> 2; i < count; i++) {
+      const buffer = u32[at + i]!;
+      let to = node.nexts[this.#nextSlots[i]!];
+      if (to === undefined) {
+        this.#packet.at(buffer).reason = L.REASON_BAD_NEXT;
+        to = this.#dropIndex();
+      }
+      if (to < this.#cursor) this.#cursor = to;
+      this.#append(this.#nodes[to]!, buffer);
+    }
+    this.#spare.push(vector);
+  }
+
+  #append(node: RunningNode, buffer: number): void {
+    if (node.open === 0) {
+      node.open = this.#spare.pop()!;
+      node.count = 0;
+    } else if (node.count === L.VECTOR_SIZE) {
+      node.full.push(node.open);
+      node.open = this.#spare.pop()!;
+      node.count = 0;
+    }
+    this.#memory.u32[(node.open >>> 2) + node.count++] = buffer;
+  }
+
+  /** Drops a vector whose node failed. The failure costs these packets and is counted; the graph goes on. */
+  #fail(node: RunningNode, vector: number, count: number, reason: number, error?: unknown): void {
+    const { u32 } = this.#memory;
+    for (let i = 0, at = vector >>> 2; i < count; i++) {
+      const packet = this.#packet.at(u32[at + i]!);
+      packet.reason = reason;
+      if ((packet.flags & L.FLAG_TRACED) !== 0) {
+        const what = error === undefined ? 'named a next slot it does not have' : `failed: ${String(error)}`;
+        this.tracer.step(packet.buffer, node.name, what);
+      }
+    }
+    this.#handOver(this.#dropIndex(), vector, count);
+  }
+
+  #dropIndex(): number {
+    return this.#nodes.findIndex((node) => node.name === 'drop');
+  }
+
+  #pick(input: RunningNode, vector: number, count: number, now: number): void {
+    const { u32 } = this.#memory;
+    for (let i = 0, at = vector >>> 2; i < count; i++) {
+      const packet = this.#packet.at(u32[at + i]!);
+      if (!this.tracer.pick(packet.buffer, now)) break;
+      packet.flags |= L.FLAG_TRACED;
+    }
+    this.#trace(input, vector, count, false);
+  }
+
+  #trace(node: RunningNode, vector: number, count: number, last: boolean): void {
+    const { u32 } = this.#memory;
+    for (let i = 0, at = vector >>> 2; i < count; i++) {
+      const packet = this.#packet.at(u32[at + i]!);
+      if ((packet.flags & L.FLAG_TRACED) === 0) continue;
+      this.tracer.step(packet.buffer, node.name, node.trace?.(packet, this.#memory) ?? '');
+      if (last) this.tracer.end(packet.buffer, this.#worker.index);
+    }
+  }
+
+  /** Books a call of a node; returns the time now. */
+  #account(node: RunningNode, packets: number, t0: number): number {
+    const t1 = this.#clock();
+    const at = (this.#worker.stats + this.#nodes.indexOf(node) * STATS_BYTES) >>> 3;
+    const { f64 } = this.#memory;
+    f64[at]! += 1;
+    f64[at + 1]! += packets;
+    f64[at + 2]! += (t1 - t0) * 1e6;
+    return t1;
+  }
+
+  #tick(): number {
+    const now = this.#clock();
+    const at = this.#worker.block >>> 2;
+    this.#memory.u32[at + (L.WORKER_NOW >> 2)] = FIRST_SECOND + Math.floor(now / 1000);
+    this.#memory.u32[at + (L.WORKER_NOW_MS >> 2)] = FIRST_SECOND * 1000 + Math.floor(now);
+    return now;
+  }
+
+  #bind(
+    node: LinkedNode,
+    layout: GraphLayout,
+    modules: KernelModules,
+    instances: Map<string, WebAssembly.Exports>,
+    onPost: (message: unknown) => void,
+  ): Process {
+    const { declaration } = node;
+    const { process } = declaration;
+    if (!isKernel(process)) {
+      const context = makeContext(this.#memory, layout, this.#worker, node, onPost);
+      const { u32 } = this.#memory;
+      return (_, vector, count) =>
+        process(context, u32.subarray(vector >>> 2, (vector >>> 2) + L.VECTOR_SIZE), count, this.#nextSlots);
+    }
+    const { href } = process.module;
+    const module = modules.get(href);
+    if (!module) throw new GraphError('LBD_GRAPH_KERNEL', `node ${declaration.name}: module ${href} is not compiled`);
+    const exports = instances.get(href) ?? this.#memory.instantiate(module);
+    instances.set(href, exports);
+    const kernel = exports[process.export];
+    if (typeof kernel !== 'function') {
+      throw new GraphError('LBD_GRAPH_KERNEL', `node ${declaration.name}: ${href} does not export ${process.export}`);
+    }
+    return kernel as Process;
+  }
+}
