@@ -1,1 +1,2 @@
-export {};
+export { interfaceOutput } from './interface-output';
+export { punt } from './punt';

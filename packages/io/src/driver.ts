@@ -1,5 +1,5 @@
-import type { Memory } from '@lbd/memory';
 import type { NodeDeclaration } from '@lbd/graph';
+import type { Memory } from '@lbd/memory';
 
 /** Where a worker's buffers are, for drivers that give frames to the kernel. Plain data. */
 export interface BufferPool {
@@ -11,7 +11,7 @@ export interface BufferPool {
   readonly perWorker: number;
 }
 
-/** A packet interface that a driver has opened. Plain data (it is sent to the workers), but for close(). */
+/** A packet interface that a driver has opened. Plain data: it is sent to the workers. */
 export interface PortInfo {
   /** Name of the driver. */
   readonly driver: string;
@@ -25,6 +25,8 @@ export interface PortInfo {
   readonly mode: string;
   /** Receive queues; queue q is served by worker q. */
   readonly queues: number;
+  /** Senders behind it may leave L4 checksums to hardware that is not there: see INTERFACE_PARTIAL_CHECKSUMS. */
+  readonly partialChecksums?: boolean;
   /** Driver-specific, structured-cloneable. */
   readonly details: unknown;
 }
@@ -37,13 +39,15 @@ export interface OpenedPort {
 export interface OpenOptions {
   readonly index: number;
   readonly name: string;
+  /** Receive queues wanted: at most one for each worker. A driver may open fewer (PortInfo.queues). */
   readonly queues: number;
-  /** Driver-specific options of the configuration file, already checked against the driver's schema. */
+  /** Driver-specific options of the configuration file; {@link Driver.options} describes them, open() checks them. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
 /** The control plane's side of a driver: one for each driver in use, in the main thread. */
 export interface DriverControl {
+  /** @throws DriverError, and then nothing is left open */
   open(options: OpenOptions): Promise<OpenedPort>;
   /** Traffic that is lbd's own: drivers that share an interface with the kernel take this and leave the rest. */
   readonly steering?: Steering;
@@ -62,7 +66,7 @@ export interface Steering {
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void;
 }
 
-/** A worker's side of a driver. */
+/** A worker's side of a driver. The driver's nodes find it by the memory and the worker index that they run with. */
 export interface DriverWorker {
   /** What wakes the worker when it sleeps: file descriptors to poll for input. */
   readonly fds: readonly number[];
@@ -70,13 +74,24 @@ export interface DriverWorker {
   flush(): void;
   /** Called before the worker sleeps; true if there is work after all. */
   pending?(): boolean;
+  /** True once a driver whose input ends (a file) has given all of it. */
+  finished?(): boolean;
+  /** The worker ends: release what worker() took. */
+  close?(): void;
 }
 
 /** A driver, as a package exports it. */
 export interface Driver {
   readonly name: string;
+  /** JSON schema of the driver-specific options of a port, for the configuration file's published schema. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** The driver's nodes: `<name>-input`, `<name>-output` (member of fan-out `output`), `<name>-punt` (of `punt`). */
   nodes(ports: readonly PortInfo[]): readonly NodeDeclaration[];
-  control(memory: Memory, pool: BufferPool, allocate: (label: string, bytes: number, align?: number) => number): DriverControl;
+  control(
+    memory: Memory,
+    pool: BufferPool,
+    allocate: (label: string, bytes: number, align?: number) => number,
+  ): DriverControl;
+  /** Called in the worker's thread, before its nodes run. */
   worker(ports: readonly PortInfo[], memory: Memory, worker: number): DriverWorker;
 }
