@@ -89,6 +89,6 @@ import {
 // @ts-ignore: decorator
 @inline export function freeBuffer(worker: usize, buffer: usize): void {
   const n: usize = load<u32>(worker, WORKER_FREE_COUNT);
-  store<u32>(load<u32>(worker, WORKER_FREE) + (n << 2), <u32>buffer);
+  store<u32>(<usize>load<u32>(worker, WORKER_FREE) + (n << 2), <u32>buffer);
   store<u32>(worker, <u32>(n + 1), WORKER_FREE_COUNT);
 }

@@ -1,4 +1,5 @@
 export { GraphError, type GraphErrorCode } from './errors.ts';
+export { FreeStack } from './free-stack.ts';
 export { type Counter, Graph, type LinkedArc, type LinkedGraph, type LinkedNode } from './graph.ts';
 export {
   allocateGraph,

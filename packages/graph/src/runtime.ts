@@ -32,6 +32,8 @@ interface RunningNode {
   readonly process: Process;
   readonly nexts: readonly number[];
   readonly output: boolean;
+  /** Index of its statistics in the memory's f64 view. */
+  readonly stats: number;
   readonly trace: ((packet: PacketView, memory: Memory) => string) | undefined;
   /** Full vectors that wait, and the one being filled (0 if none) with its count. */
   readonly full: number[];
@@ -60,6 +62,8 @@ export class Runtime {
   readonly #nextSlots: Uint16Array<SharedArrayBuffer>;
   readonly #packet: PacketView;
   readonly #clock: () => number;
+  readonly #drop: number;
+  /** No node before this one has packets pending. */
   #cursor = 0;
 
   constructor(
@@ -77,6 +81,7 @@ export class Runtime {
     const { nexts } = this.#worker;
     this.#nextSlots = memory.u16.subarray(nexts >> 1, (nexts >> 1) + L.VECTOR_SIZE);
     this.#packet = new PacketView(memory, layout.frames, layout.metadata);
+    this.#drop = graph.byName.get('drop')!.index;
     const instances = new Map<string, WebAssembly.Exports>();
     this.#nodes = graph.nodes.map((node) => ({
       name: node.declaration.name,
@@ -84,6 +89,7 @@ export class Runtime {
       process: this.#bind(node, layout, modules, instances, options.onPost ?? (() => {})),
       nexts: node.nexts,
       output: node.declaration.kind === 'output',
+      stats: (this.#worker.stats + node.index * STATS_BYTES) >>> 3,
       trace: node.declaration.trace,
       full: [],
       open: 0,
@@ -180,7 +186,7 @@ export class Runtime {
       let to = node.nexts[this.#nextSlots[i]!];
       if (to === undefined) {
         this.#packet.at(buffer).reason = L.REASON_BAD_NEXT;
-        to = this.#dropIndex();
+        to = this.#drop;
       }
       if (to < this.#cursor) this.#cursor = to;
       this.#append(this.#nodes[to]!, buffer);
@@ -211,11 +217,7 @@ export class Runtime {
         this.tracer.step(packet.buffer, node.name, what);
       }
     }
-    this.#handOver(this.#dropIndex(), vector, count);
-  }
-
-  #dropIndex(): number {
-    return this.#nodes.findIndex((node) => node.name === 'drop');
+    this.#handOver(this.#drop, vector, count);
   }
 
   #pick(input: RunningNode, vector: number, count: number, now: number): void {
@@ -241,11 +243,10 @@ export class Runtime {
   /** Books a call of a node; returns the time now. */
   #account(node: RunningNode, packets: number, t0: number): number {
     const t1 = this.#clock();
-    const at = (this.#worker.stats + this.#nodes.indexOf(node) * STATS_BYTES) >>> 3;
     const { f64 } = this.#memory;
-    f64[at]! += 1;
-    f64[at + 1]! += packets;
-    f64[at + 2]! += (t1 - t0) * 1e6;
+    f64[node.stats]! += 1;
+    f64[node.stats + 1]! += packets;
+    f64[node.stats + 2]! += (t1 - t0) * 1e6;
     return t1;
   }
 

@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import asc from 'assemblyscript/asc';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Graph } from './graph.ts';
+import { MIXED, NODE_DATA, REASON_BAD_NEXT, VECTOR_SIZE, WORKER_FREE_COUNT } from './layout.ts';
+import type { Kernel, NodeDeclaration, NodeFunction } from './node.ts';
+import type { PacketView } from './packet-view.ts';
+import { TestBench } from './testing.ts';
+
+let folder: string;
+let steerKernel: Kernel;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lbd-graph-'));
+  const out = join(folder, 'steer.wasm');
+  const { error, stderr } = await asc.main(
+    [
+      ...[
+        'packages/graph/test/assembly/steer.ts',
+        '--outFile',
+        'steer.wasm',
+        '-O2',
+        '--runtime',
+        'stub',
+        '--use',
+        'abort=',
+      ],
+      ...['--importMemory', '--noExportMemory', '--sharedMemory', '--maximumMemory', '65536', '--enable', 'threads'],
+    ],
+    { writeFile: async (_, contents) => (await import('node:fs/promises')).writeFile(out, contents) },
+  );
+  if (error) throw new Error(`${stderr}`);
+  expect(readFileSync(out).length).toBeGreaterThan(0);
+  steerKernel = { module: pathToFileURL(out), export: 'steer' };
+}, 60_000);
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The node of test/assembly/steer.ts in TypeScript. */
+const steerFunction: NodeFunction = (context, vector, count, nexts) => {
+  const slots = context.memory.u32[(context.node + NODE_DATA) >> 2]!;
+  for (let i = 0; i < count; i++) {
+    const packet = context.packet(vector[i]!);
+    const hops = packet.opaque;
+    if (hops === 0) {
+      context.reason(packet, 'tired');
+      nexts[i] = 0;
+    } else {
+      packet.opaque = hops - 1;
+      nexts[i] = 1 + (((packet.bytes[0]! >>> (hops & 7)) + hops) % (slots - 1));
+    }
+  }
+  context.count('seen', count);
+  return nexts.subarray(0, count).every((slot) => slot === nexts[0]) ? nexts[0]! : MIXED;
+};
+
+function steer(name: string, to: readonly string[], process: NodeDeclaration['process']): NodeDeclaration {
+  const next = ['drop', ...to];
+  return {
+    name,
+    next,
+    counters: { seen: 'packets seen', tired: 'no hop left' },
+    dataBytes: 4,
+    init: (memory, address) => {
+      memory.u32[address >> 2] = next.length;
+    },
+    process,
+    trace: (packet) => `${packet.opaque} hops left`,
+  };
+}
+
+/** Sets an injected packet's hops. */
+const hops = (n: number) => (packet: PacketView) => {
+  packet.opaque = n;
+};
+
+/** Next nodes of n0, n1, ...: places in the list, or `sink`; circles are allowed, a packet's hops end them. */
+const shapes = fc.array(fc.array(fc.nat(7), { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 7 });
+const traffic = fc.array(fc.record({ byte: fc.nat(255), hops: fc.nat(12) }), { minLength: 0, maxLength: 700 });
+
+function build(shape: readonly (readonly number[])[], process: () => NodeDeclaration['process']): Graph {
+  const graph = new Graph();
+  const name = (i: number) => (i < shape.length ? `n${i}` : 'sink');
+  graph.add(...shape.map((nexts, i) => steer(`n${i}`, nexts.map(name), process())));
+  return graph;
+}
+
+async function outcome(
+  shape: readonly (readonly number[])[],
+  packets: readonly { byte: number; hops: number }[],
+  process: NodeDeclaration['process'],
+) {
+  const bench = await TestBench.create(
+    build(shape, () => process),
+    'n0',
+    { sizes: { buffersPerWorker: 512 } },
+  );
+  for (const packet of packets) bench.inject(Uint8Array.of(packet.byte), 0, hops(packet.hops));
+  const sent = bench.run().length;
+  const counters = bench.stats.counters().filter(({ value }) => value !== 0n);
+  const free = bench.arena.memory.u32[(bench.layout.workers[0]!.block + WORKER_FREE_COUNT) >> 2];
+  const seen = bench.stats.runtime().map(({ node, packets }) => `${node} ${packets}`);
+  return {
+    sent,
+    counters: counters.map((c) => `${c.node} ${c.name} ${c.value}`),
+    dropped: drops(counters),
+    free,
+    seen,
+  };
+}
+
+function drops(counters: readonly { name: string; value: bigint }[]): number {
+  return counters.filter(({ name }) => name !== 'seen').reduce((n, { value }) => n + Number(value), 0);
+}
+
+describe('runtime', () => {
+  it('conserves buffers on random graphs and random traffic, each drop with one reason', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, traffic, async (shape, packets) => {
+        const { sent, dropped, free } = await outcome(shape, packets, steerFunction);
+        expect(sent + dropped).toBe(packets.length);
+        expect(free).toBe(512);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('runs the same node as a kernel and as a TypeScript function', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, traffic, async (shape, packets) => {
+        expect(await outcome(shape, packets, steerKernel)).toEqual(await outcome(shape, packets, steerFunction));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('hands over vectors whole', async () => {
+    const graph = new Graph().add(steer('n0', ['n1'], steerKernel), steer('n1', ['sink'], steerKernel));
+    const bench = await TestBench.create(graph, 'n0');
+    for (let i = 0; i < VECTOR_SIZE; i++) bench.inject(Uint8Array.of(0), 0, hops(5));
+    bench.run();
+    expect(bench.stats.runtime().find(({ node }) => node === 'n1')).toMatchObject({ calls: 1, packets: VECTOR_SIZE });
+  });
+
+  it('counts a node that fails and goes on', async () => {
+    let calls = 0;
+    const fails: NodeDeclaration = {
+      name: 'fails',
+      next: ['sink'],
+      process() {
+        if (calls++ === 0) throw new Error('broken');
+        return 0;
+      },
+    };
+    const bench = await TestBench.create(new Graph().add(fails), 'fails');
+    expect(bench.inject(new Uint8Array(60)).inject(new Uint8Array(60)).run()).toHaveLength(0);
+    expect(bench.counters('graph')).toEqual({ trapped: 2 });
+    expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(1);
+  });
+
+  it('drops what a node sends to a slot it does not have', async () => {
+    const wrong: NodeDeclaration = {
+      name: 'wrong',
+      next: ['sink'],
+      process(_, vector, count, nexts) {
+        nexts.fill(0, 0, count);
+        nexts[1] = 9;
+        return count === 1 ? 7 : (vector.length, MIXED);
+      },
+    };
+    const bench = await TestBench.create(new Graph().add(wrong), 'wrong');
+    expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(0);
+    expect(bench.inject(new Uint8Array(60)).inject(new Uint8Array(60)).run()).toHaveLength(1);
+    expect(bench.counters('graph')).toEqual({ 'bad next': 2 });
+    expect(REASON_BAD_NEXT).toBe(2);
+  });
+
+  it('traces the way of a packet in the words of its nodes', async () => {
+    const graph = new Graph().add(steer('n0', ['n1'], steerKernel), steer('n1', ['sink'], steerFunction));
+    const bench = await TestBench.create(graph, 'n0');
+    bench.runtime.tracer.add(2);
+    for (const opaque of [9, 1, 9]) bench.inject(Uint8Array.of(0), 0, hops(opaque));
+    bench.run();
+    const steps = bench.runtime.tracer.take().map((trace) => trace.steps.map(({ node, text }) => `${node}: ${text}`));
+    expect(steps).toHaveLength(2);
+    expect(steps).toContainEqual(['source: ', 'n0: 8 hops left', 'n1: 7 hops left', 'sink: ']);
+    expect(steps).toContainEqual(['source: ', 'n0: 0 hops left', 'n1: 0 hops left', 'drop: drop']);
+    expect(bench.runtime.tracer.active).toBe(false);
+  });
+});
