@@ -1,2 +1,10 @@
+export { commands, completions, type ParsedCommand, parseCommand, runCommand } from './cli/cli.ts';
+export type { Answer, Command } from './cli/command.ts';
+export { usage } from './cli/help.ts';
+export { driverOptions, type InterfaceConfig } from './config/interfaces.ts';
+export { loadConfig, parseConfig } from './config/load.ts';
+export { configJsonSchema, configSchema, DEFAULT_SOCKET, type LbdConfig } from './config/schema.ts';
+export type { ConfiguredServer, ConfiguredVip } from './config/vips.ts';
 export * from './errors.ts';
 export * from './model.ts';
+export { operations } from './values/operations.ts';

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import * as fields from '../values/fields.ts';
+
+const common = {
+  name: fields.interfaceName().describe('The name of the interface: the kernel’s, or for pcap one of your own.'),
+  queues: fields
+    .integer(1, 64)
+    .optional()
+    .describe('Receive queues to serve, each by a worker of its own; as many as there are workers unless told.'),
+};
+
+const file = (what: string) => fields.name(`the name of a ${what} file`);
+
+/** One schema for each driver; what is not common to all is passed on to the driver as its options. */
+export const interfaceSchema = z.discriminatedUnion(
+  'driver',
+  [
+    fields
+      .record({
+        ...common,
+        driver: z.literal('af_xdp'),
+        mode: fields
+          .word('auto', 'native', 'generic')
+          .default('auto')
+          .describe('Where the XDP program runs: in the network driver, behind it, or in the driver if it is able to.'),
+        zero_copy: fields.flag().default(true).describe('Use zero-copy where the network driver can.'),
+        ring_size: fields.newLen().optional().describe('Descriptors of each ring, a power of two.'),
+      })
+      .describe('AF_XDP sockets: the fast way. Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.'),
+    fields
+      .record({ ...common, driver: z.literal('af_packet') })
+      .describe('Packet sockets: works in containers and unprivileged user namespaces.'),
+    fields
+      .record({
+        ...common,
+        driver: z.literal('pcap'),
+        input: file('pcap').optional().describe('The capture to read packets from.'),
+        output: file('pcap').optional().describe('The capture to write packets to.'),
+      })
+      .describe('Capture files: needs no privilege.'),
+  ],
+  { error: () => 'must have a driver: af_xdp, af_packet or pcap' },
+);
+
+export type InterfaceConfig = z.output<typeof interfaceSchema>;
+
+/** What the driver is to be told, beside the interface's name and queues. */
+export function driverOptions(config: InterfaceConfig): Record<string, unknown> {
+  const { name: _name, driver: _driver, queues: _queues, ...options } = config;
+  return options;
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { parseCommand } from '../cli/cli.ts';
+import * as fields from '../values/fields.ts';
+import { operations } from '../values/operations.ts';
+import { interfaceSchema } from './interfaces.ts';
+import { staticSchema } from './static.ts';
+import { lbSchema, vipSchema } from './vips.ts';
+
+export const DEFAULT_SOCKET = '/run/lbd/lbd.sock';
+const MIB = 2 ** 20;
+
+const socket = fields.name('the path of a Unix socket').refine((path) => Buffer.byteLength(path) <= 107, {
+  error: 'is too long: must be at most 107 bytes (a limit of Unix sockets)',
+});
+
+/** A line for the command line, checked when the file is. */
+const commandLine = fields.line('a command').superRefine((line, context) => {
+  try {
+    parseCommand(line);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `"${line}": ${(error as Error).message}` });
+  }
+});
+
+const nat = fields.record({
+  nat4: fields.list(fields.interfaceName(), 'interfaces').default([]).describe('Interfaces of IPv4 servers.'),
+  nat6: fields.list(fields.interfaceName(), 'interfaces').default([]).describe('Interfaces of IPv6 servers.'),
+});
+
+/** The configuration file. Its output is what the daemon works with. */
+export const configSchema = fields
+  .record({
+    interfaces: fields.list(interfaceSchema, 'interfaces').min(1, { error: 'must name at least one interface' }),
+    workers: fields
+      .integer(1, 64)
+      .default(1)
+      .describe('Worker threads; worker n serves receive queue n of each interface.'),
+    memory: fields
+      .size(64 * MIB, 4032 * MIB)
+      .default(1024 * MIB)
+      .describe('Size of the memory that packets and tables live in.'),
+    buffers: fields
+      .integer(1024, 1 << 20)
+      .default(16384)
+      .describe('Packet buffers of each worker, 2 KiB each.'),
+    control: fields.record({ socket: socket.default(DEFAULT_SOCKET) }).prefault({}),
+    log: fields
+      .record({
+        level: fields.word('fatal', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
+      })
+      .prefault({}),
+    metrics: fields
+      .record({ enabled: fields.flag().default(true).describe('Serve GET /metrics on the control socket.') })
+      .prefault({}),
+    lb: lbSchema.prefault({}).describe('Settings that all VIPs share, as `lb conf`.'),
+    vips: fields.list(vipSchema, 'VIPs').default([]).describe('As `lb vip` and `lb as`.'),
+    nat: nat.prefault({}).describe('Interfaces whose replies are translated, as `lb set interface nat4 in`.'),
+    commands: fields
+      .list(commandLine, 'commands')
+      .default([])
+      .describe('Command lines to run after the start, in order.'),
+    plugins: fields
+      .list(fields.name('the name of a package'), 'packages')
+      .default([])
+      .describe('Packages with encaps of others.'),
+    static: staticSchema.prefault({}).describe('Addresses, neighbours and routes, for drivers without a kernel.'),
+  })
+  .transform((file, context) => {
+    checkNames(file, context);
+    const nat = ([4, 6] as const).flatMap((family) =>
+      file.nat[`nat${family}`].map((name) => operations.natInterface({ family, interface: name, enable: true })),
+    );
+    return { ...file, nat };
+  });
+
+type Draft = {
+  interfaces: readonly { name: string }[];
+  nat: { nat4: readonly string[]; nat6: readonly string[] };
+  vips: readonly { vip: { prefix: string; protocol?: string; port?: number } }[];
+  static: z.output<typeof staticSchema>;
+};
+
+/** What one part of the file says of another: names that must exist, things that must be there once. */
+function checkNames(file: Draft, context: z.core.$RefinementCtx): void {
+  const names = file.interfaces.map(({ name }) => name);
+  const complain = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
+  const known = (name: string, path: (string | number)[]) => {
+    if (!names.includes(name)) complain(path, `there is no interface "${name}": interfaces has ${names.join(', ')}`);
+  };
+  for (const [i, name] of names.entries()) {
+    if (names.indexOf(name) !== i) complain(['interfaces', i, 'name'], `"${name}" is given twice`);
+  }
+  for (const list of ['nat4', 'nat6'] as const) {
+    for (const [i, name] of file.nat[list].entries()) known(name, ['nat', list, i]);
+  }
+  for (const list of ['interfaces', 'neighbours', 'routes'] as const) {
+    for (const [i, entry] of file.static[list].entries()) {
+      const [key, name] = 'interface' in entry ? ['interface', entry.interface] : ['name', entry.name];
+      known(name!, ['static', list, i, key!]);
+    }
+  }
+  const keys = file.vips.map(({ vip }) => [vip.prefix, vip.protocol, vip.port].join(' ').trim());
+  for (const [i, key] of keys.entries()) {
+    if (keys.indexOf(key) !== i) complain(['vips', i], `the VIP ${key} is given twice`);
+  }
+}
+
+export type LbdConfig = z.output<typeof configSchema>;
+
+/** The JSON schema of the file, as published in lbd.schema.json. */
+export function configJsonSchema(): object {
+  const schema = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' });
+  return { $id: 'https://unpkg.com/@lbd/control/lbd.schema.json', title: 'Configuration of lbd', ...schema };
+}
