@@ -1,3 +1,7 @@
+export { ControlClient } from './api/client.ts';
+export { openApi } from './api/openapi.ts';
+export { type ControlServer, type ControlServerOptions, controlApp, serveControl } from './api/server.ts';
+export { messages as apiMessages } from './api/vpp.ts';
 export { commands, completions, type ParsedCommand, parseCommand, runCommand } from './cli/cli.ts';
 export type { Answer, Command } from './cli/command.ts';
 export { usage } from './cli/help.ts';
