@@ -1,1 +1,11 @@
-export {};
+export type { UdpLoad, UdpResult } from './actor/echo.ts';
+export type { HttpFlow, HttpLoad, HttpResult } from './actor/http.ts';
+export type { Methods } from './actor/main.ts';
+export { Actor } from './actor.ts';
+export { Capture } from './capture.ts';
+export { Lab, Switch } from './lab.ts';
+export type { End, EndOptions, LinkOptions } from './link.ts';
+export { type ExecOptions, Namespace, type Output } from './namespace.ts';
+export { labSuite, obstacle, type Privileges, privileges } from './privileges.ts';
+export { type Exit, Running } from './running.ts';
+export { sleep, type WaitOptions, waitFor } from './wait.ts';
