@@ -1,7 +1,7 @@
 import * as L from '@lbd/graph';
 import { Arena } from '@lbd/memory';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { countReceived, countReceiveDrops, countSendDrops, countSent } from './interface-counters.ts';
+import { countReceiveDrops, countReceived, countSendDrops, countSent } from './interface-counters.ts';
 import { InterfaceTable } from './interface-table.ts';
 
 let arena: Arena;
@@ -85,7 +85,9 @@ describe('InterfaceTable', () => {
   ])('refuses %o and changes nothing', (entry, code, message) => {
     table.add(eth0);
     const before = new Uint8Array(arena.memory.u8.subarray(table.address, table.address + 4096));
-    expect(() => table.add(entry)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+    expect(() => table.add(entry)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) }),
+    );
     expect(new Uint8Array(arena.memory.u8.subarray(table.address, table.address + 4096))).toEqual(before);
     expect(table.list()).toHaveLength(1);
   });

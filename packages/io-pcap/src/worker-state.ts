@@ -1,0 +1,112 @@
+import { type NodeContext, WORKER_BUFFERS, WORKER_FIRST_BUFFER, WORKER_INDEX } from '@lbd/graph';
+import type { PortInfo } from '@lbd/io';
+import type { Memory } from '@lbd/memory';
+import type { PcapDetails } from './control.ts';
+import { Source } from './source.ts';
+import { PcapWriter } from './writer.ts';
+
+/** What the nodes of the driver work with in one worker: input files, output files, and when each packet came. */
+export class WorkerState {
+  /** Packets that come in at a time: what the port with the least asks for. */
+  readonly vector: number;
+  readonly #sources: Source[];
+  readonly #writers = new Map<number, PcapWriter>();
+  readonly #out = new Map<number, PcapWriter>();
+  readonly #punt = new Map<number, PcapWriter>();
+  readonly #inputs: ReadonlySet<number>;
+  #times: BigUint64Array | undefined;
+  #firstBuffer = 0;
+
+  constructor(ports: readonly PortInfo[], worker: number) {
+    const all = ports.map(({ index, queues, details }) => ({ index, queues, details: details as PcapDetails }));
+    this.vector = Math.min(256, ...all.map(({ details }) => details.vector));
+    // Queue q is worker q's.
+    const mine = all.filter(({ queues, details }) => worker < queues && details.in !== undefined);
+    this.#sources = mine.map(({ index, details }) => new Source(index, details.in!, details.loop));
+    this.#inputs = new Set(mine.map(({ index }) => index));
+    for (const { index, details } of all) {
+      if (details.outFd !== undefined) this.#out.set(index, this.#writer(details.outFd));
+      if (details.puntFd !== undefined) this.#punt.set(index, this.#writer(details.puntFd));
+    }
+  }
+
+  /** Finds where the worker's buffers are. */
+  bind(memory: Memory, worker: number): void {
+    if (this.#times) return;
+    this.#firstBuffer = memory.u32[(worker + WORKER_FIRST_BUFFER) >>> 2]!;
+    this.#times = new BigUint64Array(memory.u32[(worker + WORKER_BUFFERS) >>> 2]!);
+  }
+
+  /**
+   * The input file whose next packet is the earliest; the first of equals.
+   * @param quiet a faulty file counts as one that has no packet now, so that the packets before the fault get through
+   */
+  earliest(quiet = false): Source | undefined {
+    let best: Source | undefined;
+    for (const source of this.#sources) {
+      try {
+        const packet = source.peek();
+        if (packet && (!best || packet.time < best.packet.time)) best = source;
+      } catch (error) {
+        if (!quiet) throw error;
+        return undefined;
+      }
+    }
+    return best;
+  }
+
+  /** Every input file is at its end. A faulty one is not: the next poll of the input node says what is wrong. */
+  get finished(): boolean {
+    try {
+      return this.earliest() === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  setTime(buffer: number, time: bigint): void {
+    this.#times![buffer - this.#firstBuffer] = time;
+  }
+
+  /** When the packet in the buffer was captured; now, if it did not come from a file. */
+  timeOf(buffer: number, rx: number): bigint {
+    if (this.#inputs.has(rx)) return this.#times![buffer - this.#firstBuffer]!;
+    return BigInt(Date.now()) * 1_000_000n;
+  }
+
+  writerOf(kind: 'out' | 'punt', index: number): PcapWriter | undefined {
+    return (kind === 'out' ? this.#out : this.#punt).get(index);
+  }
+
+  flush(): void {
+    for (const writer of this.#writers.values()) writer.flush();
+  }
+
+  close(): void {
+    for (const writer of this.#writers.values()) writer.close();
+    for (const source of this.#sources) source.close();
+  }
+
+  #writer(fd: number): PcapWriter {
+    const writer = this.#writers.get(fd) ?? PcapWriter.append(fd);
+    this.#writers.set(fd, writer);
+    return writer;
+  }
+}
+
+const states = new WeakMap<WebAssembly.Memory, Map<number, WorkerState>>();
+
+/** Makes a state known to the nodes that run with this memory and worker index in this thread. */
+export function setState(memory: Memory, worker: number, state: WorkerState): void {
+  const ofMemory = states.get(memory.wasm) ?? new Map<number, WorkerState>();
+  states.set(memory.wasm, ofMemory);
+  ofMemory.set(worker, state);
+}
+
+/** The state of the worker that a node runs in. */
+export function stateOf({ memory, worker }: NodeContext): WorkerState {
+  const state = states.get(memory.wasm)?.get(memory.u32[(worker + WORKER_INDEX) >>> 2]!);
+  if (!state) throw new Error('the pcap driver has no worker here: call its worker() before its nodes run');
+  state.bind(memory, worker);
+  return state;
+}
