@@ -166,10 +166,10 @@ describe('runtime', () => {
     const wrong: NodeDeclaration = {
       name: 'wrong',
       next: ['sink'],
-      process(_, vector, count, nexts) {
+      process(_context, _vector, count, nexts) {
         nexts.fill(0, 0, count);
         nexts[1] = 9;
-        return count === 1 ? 7 : (vector.length, MIXED);
+        return count === 1 ? 7 : MIXED;
       },
     };
     const bench = await TestBench.create(new Graph().add(wrong), 'wrong');

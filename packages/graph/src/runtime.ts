@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Memory } from '@lbd/memory';
+import { type Clock, monotonicClock, secondsAt } from './clock.ts';
 import { makeContext } from './context.ts';
 import { GraphError } from './errors.ts';
 import type { LinkedGraph, LinkedNode } from './graph.ts';
@@ -44,12 +45,9 @@ interface RunningNode {
 export interface RuntimeOptions {
   /** Receives what nodes post() to the control plane. */
   readonly onPost?: (message: unknown) => void;
-  /** Milliseconds, monotonic, fractional; performance.now unless told. For tests and replay. */
-  readonly clock?: () => number;
+  /** The system's monotonic clock unless told. For tests and replay. */
+  readonly clock?: Clock;
 }
-
-/** Clock seconds start here, so that an expiry of 0 is in the past from the first second. */
-const FIRST_SECOND = 1000;
 
 /** Runs a linked graph in one thread. */
 export class Runtime {
@@ -61,7 +59,7 @@ export class Runtime {
   readonly #spare: number[];
   readonly #nextSlots: Uint16Array<SharedArrayBuffer>;
   readonly #packet: PacketView;
-  readonly #clock: () => number;
+  readonly #clock: Clock;
   readonly #drop: number;
   /** No node before this one has packets pending. */
   #cursor = 0;
@@ -76,7 +74,7 @@ export class Runtime {
   ) {
     this.#memory = memory;
     this.#worker = layout.workers[worker]!;
-    this.#clock = options.clock ?? (() => performance.now());
+    this.#clock = options.clock ?? monotonicClock();
     this.#spare = [...this.#worker.vectors];
     const { nexts } = this.#worker;
     this.#nextSlots = memory.u16.subarray(nexts >> 1, (nexts >> 1) + L.VECTOR_SIZE);
@@ -253,8 +251,8 @@ export class Runtime {
   #tick(): number {
     const now = this.#clock();
     const at = this.#worker.block >>> 2;
-    this.#memory.u32[at + (L.WORKER_NOW >> 2)] = FIRST_SECOND + Math.floor(now / 1000);
-    this.#memory.u32[at + (L.WORKER_NOW_MS >> 2)] = FIRST_SECOND * 1000 + Math.floor(now);
+    this.#memory.u32[at + (L.WORKER_NOW >> 2)] = secondsAt(now);
+    this.#memory.u32[at + (L.WORKER_NOW_MS >> 2)] = Math.floor(now);
     return now;
   }
 

@@ -1,1 +1,1 @@
-export {};
+export { lb4, lb4_port } from './choose';

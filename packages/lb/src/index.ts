@@ -1,1 +1,10 @@
-export {};
+export { defineEncap, type Encap, type EncapControl, type EncapHost, type Family } from './encap.ts';
+export { LbError, type LbErrorCode } from './errors.ts';
+export type { LbHost, LbTask } from './host.ts';
+export * from './layout.ts';
+export { LoadBalancer } from './load-balancer.ts';
+export * from './model.ts';
+export { ENCAP_FAN_OUT, lbNodes } from './nodes.ts';
+export { portKey } from './port-key.ts';
+export { allocateLb, type LbHandles, type LbSizes } from './tables.ts';
+export { runLbTask } from './worker-tasks.ts';

@@ -1,0 +1,209 @@
+/** nat4: the packets of clients get the address and port of their server (destination NAT). */
+import { hash16, search16, touch16 } from '@lbd/bihash/assembly/bihash16.ts';
+import {
+  bufferAt,
+  count as add,
+  dataOf,
+  fanoutOf,
+  framesOf,
+  metadataOf,
+  metaOf,
+  nowOf,
+  reason,
+} from '@lbd/graph/assembly/abi.ts';
+import {
+  META_AS,
+  META_DPO,
+  META_HASH,
+  META_L4,
+  META_LENGTH,
+  META_PROTOCOL,
+  MIXED,
+  NODE_DATA,
+} from '@lbd/graph/src/layout.ts';
+import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
+import { not16, not32, patch } from '@lbd/packet/assembly/checksum.ts';
+import {
+  IP4_CHECKSUM,
+  IP4_DESTINATION,
+  IP4_SOURCE,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  TCP_CHECKSUM,
+  TCP_FLAGS,
+  TCP_SYN,
+  UDP_CHECKSUM,
+} from '@lbd/packet/src/layout.ts';
+import {
+  DATA_FOUND,
+  DATA_HASHES,
+  DATA_LB,
+  DATA_NAT,
+  DATA_TOUCHED,
+  KEY_FORWARD,
+  NAT4_CONFLICT,
+  NAT4_CREATED,
+  NAT4_FRAGMENT,
+  NAT4_FULL,
+  NAT4_MOVED,
+  NAT4_NEXT_DROP,
+  NAT4_TRUNCATED,
+  NAT_TABLE,
+  SEEN_FIN_CLIENT,
+  SEEN_UDP,
+  SESSION_AS,
+  SESSION_SEEN,
+  SESSION_SERVER,
+  SESSION_SERVER_PORT,
+} from '../src/layout.ts';
+import { CONFLICT, isClosed, keyTail, make, nat_end, renew, seenAtFirst, seenOfTcp, sessionAt } from './session.ts';
+
+/** What `found` holds for a packet that has no session yet, and for one that can't have one. */
+// @ts-ignore: decorator
+@inline const NEW: u32 = 0;
+
+export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  const frames = framesOf(node);
+  const metadata = metadataOf(node);
+  const data = node + NODE_DATA;
+  const nat: usize = load<u32>(data, DATA_NAT);
+  const table: usize = load<u32>(nat, NAT_TABLE);
+  const hashes = data + DATA_HASHES;
+  const found = data + DATA_FOUND;
+  let touched: u64 = 0;
+  for (let i = 0; i < count; i++) {
+    const buffer = bufferAt(vector, i);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
+    const hash = hash16(load<u64>(ip, IP4_SOURCE), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_FORWARD));
+    store<u32>(hashes + (<usize>i << 2), hash);
+    touched += touch16(table, hash);
+  }
+  for (let i = 0; i < count; i++) {
+    const buffer = bufferAt(vector, i);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
+    const tail = keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_FORWARD);
+    const value = search16(table, load<u32>(hashes + (<usize>i << 2)), load<u64>(ip, IP4_SOURCE), tail);
+    const index: u32 = value == <u64>-1 ? NEW : <u32>value;
+    store<u32>(found + (<usize>i << 2), index);
+    touched += <u64>load<u8>(sessionAt(nat, index), SESSION_SEEN);
+  }
+  store<u64>(data, touched, DATA_TOUCHED);
+  return rewrite(node, vector, count, nexts, frames, metadata, nat);
+}
+
+function rewrite(
+  node: usize,
+  vector: usize,
+  count: i32,
+  nexts: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+): i32 {
+  const data = node + NODE_DATA;
+  const found = data + DATA_FOUND;
+  const lb: usize = load<u32>(data, DATA_LB);
+  const servers: usize = load<u32>(lb, LB_SERVERS);
+  const fanout = fanoutOf(node);
+  const now = nowOf(node);
+  let first: u32 = 0;
+  let different: u32 = 0;
+  for (let i = 0; i < count; i++) {
+    const buffer = bufferAt(vector, i);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    let index = load<u32>(found + (<usize>i << 2));
+    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+    const l4 = ip + <usize>load<u16>(meta, META_L4);
+    let next: u32 = NAT4_NEXT_DROP;
+    if (hasHeader(meta, protocol)) {
+      if (index == NEW || reopens(nat, index, l4, protocol, meta)) index = <u32>open(node, nat, lb, meta, ip, l4, index, now);
+      if (<i32>index > 0) {
+        const session = sessionAt(nat, index);
+        let seen: u32 = load<u8>(session, SESSION_SEEN);
+        const gone = not32(load<u32>(ip, IP4_DESTINATION));
+        const goneL4 = gone + not16(load<u16>(l4, 2));
+        const to = load<u32>(session, SESSION_SERVER);
+        const toPort: u32 = load<u16>(session, SESSION_SERVER_PORT);
+        const comeL4: u64 = <u64>to + <u64>toPort;
+        if (protocol == PROTOCOL_TCP) {
+          store<u16>(l4, <u16>patch(load<u16>(l4, TCP_CHECKSUM), goneL4, comeL4), TCP_CHECKSUM);
+          const more = seen | seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_CLIENT);
+          if (more != seen) store<u8>(session, <u8>more, SESSION_SEEN);
+          seen = more;
+        } else {
+          const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
+          // 0 is no checksum and stays so; one that computes to 0 is sent as 0xffff (RFC 768)
+          if (checksum != 0) {
+            const patched = patch(checksum, goneL4, comeL4);
+            store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
+          }
+        }
+        store<u16>(ip, <u16>patch(load<u16>(ip, IP4_CHECKSUM), gone, <u64>to), IP4_CHECKSUM);
+        store<u32>(ip, to, IP4_DESTINATION);
+        store<u16>(l4, <u16>toPort, 2);
+        renew(nat, session, seen, now);
+        const server = load<u32>(session, SESSION_AS);
+        const dpo = load<u32>(servers + (<usize>server << AS_SHIFT), AS_DPO);
+        store<u32>(meta, server, META_AS);
+        store<u32>(meta, dpo, META_DPO);
+        next = fanout + (dpo >>> 24);
+      }
+    } else {
+      reason(node, meta, protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP ? NAT4_TRUNCATED : NAT4_FRAGMENT);
+    }
+    store<u16>(nexts + (<usize>i << 1), <u16>next);
+    if (i == 0) first = next;
+    different |= next ^ first;
+  }
+  return different ? MIXED : <i32>first;
+}
+
+/** True if the packet has a whole TCP header (without options) or UDP header. */
+// @ts-ignore: decorator
+@inline export function hasHeader(meta: usize, protocol: u32): bool {
+  const bytes: u32 = protocol == PROTOCOL_TCP ? 20 : protocol == PROTOCOL_UDP ? 8 : 0x10000;
+  return <u32>load<u16>(meta, META_LENGTH) >= <u32>load<u16>(meta, META_L4) + bytes;
+}
+
+/** A SYN on a session whose end was seen opens a new connection from the same port; it may go to another server. */
+// @ts-ignore: decorator
+@inline function reopens(nat: usize, index: u32, l4: usize, protocol: u32, meta: usize): bool {
+  if (protocol != PROTOCOL_TCP || (load<u8>(l4, TCP_FLAGS) & TCP_SYN) == 0) return false;
+  const session = sessionAt(nat, index);
+  return isClosed(load<u8>(session, SESSION_SEEN)) || load<u32>(session, SESSION_AS) == 0 || load<u32>(meta, META_AS) == 0;
+}
+
+/** Makes a session for the packet, after ending the one it had (if any). Counts; negative if the packet is to be dropped. */
+function open(node: usize, nat: usize, lb: usize, meta: usize, ip: usize, l4: usize, old: u32, now: u32): i32 {
+  if (old != NEW) nat_end(nat, old);
+  const server = load<u32>(meta, META_AS);
+  const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+  const vip = <usize>load<u32>(load<u32>(lb, LB_SERVERS) + (<usize>server << AS_SHIFT), AS_VIP);
+  const record: usize = <usize>load<u32>(lb, LB_VIPS) + (vip << VIP_SHIFT);
+  const mask = load<u32>(record, VIP_MASK);
+  const index = make(
+    nat,
+    lb,
+    load<u64>(ip, IP4_SOURCE),
+    load<u32>(l4),
+    protocol,
+    seenAtFirst(protocol),
+    server,
+    load<u32>(record, VIP_NEW_FLOW),
+    mask,
+    load<u32>(meta, META_HASH) & mask,
+    now,
+  );
+  if (index <= 0) {
+    reason(node, meta, index == CONFLICT ? NAT4_CONFLICT : NAT4_FULL);
+    return -1;
+  }
+  add(node, NAT4_CREATED, 1);
+  if (load<u32>(sessionAt(nat, index), SESSION_AS) != server) add(node, NAT4_MOVED, 1);
+  return index;
+}

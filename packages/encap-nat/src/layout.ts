@@ -1,0 +1,105 @@
+/**
+ * The NAT4 tables in the linear memory, for TypeScript and kernels alike. Offsets in bytes; words are little-endian, but
+ * what is said to be in wire order is as the packet has it.
+ *
+ * One bihash with 16-byte keys finds a session by the tuple of either direction, and the VIP of a server for packets
+ * without a session. A key is the packet's addresses (source, destination: 8 bytes as in the header), then its ports (4
+ * bytes as in the header), the protocol, and what kind of key it is.
+ */
+
+/** Byte 13 of a key: tuple of a packet from the client; the value is a session's index. */
+export const KEY_FORWARD = 0;
+/** Tuple of a packet from the server; the value is a session's index. */
+export const KEY_REVERSE = 1;
+/** Address and port of a server, destination and its port zero; the value is the index of the only VIP that has them. */
+export const KEY_SERVER = 2;
+
+/** A session's record is 1 << SESSION_SHIFT bytes. Index 0 is no session. */
+export const SESSION_SHIFT = 6;
+/** u64, wire order: client's address, VIP's address. */
+export const SESSION_ADDRESSES = 0;
+/** u32, wire order: client's port, VIP's port. */
+export const SESSION_PORTS = 8;
+/** u8: IP protocol. */
+export const SESSION_PROTOCOL = 12;
+/** u8: what has been seen of the flow, see SEEN_. */
+export const SESSION_SEEN = 13;
+/** u32: second (worker's clock) from which the session is over. */
+export const SESSION_EXPIRY = 16;
+/** u32: index of the server. */
+export const SESSION_AS = 20;
+/** u32, wire order: the server's address. */
+export const SESSION_SERVER = 24;
+/** u16, wire order: the server's port. */
+export const SESSION_SERVER_PORT = 28;
+/** u32: SESSION_FREE, SESSION_LIVE or SESSION_DEAD. Changed atomically. */
+export const SESSION_STATE = 32;
+/** u32: index of the next free session. */
+export const SESSION_NEXT = 36;
+
+export const SESSION_FREE = 0;
+export const SESSION_LIVE = 1;
+/** Out of the bihash; a worker may still be using it. */
+export const SESSION_DEAD = 2;
+
+/** A packet of the server was seen. */
+export const SEEN_REPLY = 1;
+/** FIN from the client. */
+export const SEEN_FIN_CLIENT = 2;
+/** FIN from the server. */
+export const SEEN_FIN_SERVER = 4;
+/** RST from either. */
+export const SEEN_RST = 8;
+/** The flow is UDP. */
+export const SEEN_UDP = 16;
+
+// The block that all nodes of NAT4 in all workers share.
+
+/** u32: address of session 0. */
+export const NAT_SESSIONS = 0;
+/** u32: address of the bihash. */
+export const NAT_TABLE = 4;
+/** u32: sessions there can be, index 0 included. */
+export const NAT_CAPACITY = 8;
+/** u32: address of the mtrie's root: tells the packets of VIPs from those of others. */
+export const NAT_FIB = 12;
+/** u64: free sessions, a stack: index of the first in the low half, a count of changes in the high (it prevents ABA). */
+export const NAT_FREE = 16;
+/** u32: sessions below this index have been used. Changed atomically. */
+export const NAT_NEXT = 24;
+/** u32: live sessions. Changed atomically. */
+export const NAT_LIVE = 28;
+/** u32[32]: idle seconds after which a session is over, by SESSION_SEEN. */
+export const NAT_TIMEOUTS = 64;
+export const NAT_BYTES = 64 + 32 * 4;
+
+// Data of the nodes.
+
+/** u32: address of the NAT block. */
+export const DATA_NAT = 0;
+/** u32: address of the worker's load balancer block. */
+export const DATA_LB = 4;
+/** u64: what the touching loops loaded, so that they are not optimised away. */
+export const DATA_TOUCHED = 8;
+/** u32[VECTOR_SIZE]: hashes of the keys. */
+export const DATA_HASHES = 64;
+/** u32[VECTOR_SIZE]: sessions. */
+export const DATA_FOUND = 64 + 256 * 4;
+export const DATA_BYTES = 64 + 256 * 8;
+
+// Places of the nodes' counters and next nodes.
+
+export const NAT4_NEXT_DROP = 0;
+export const NAT4_CREATED = 0;
+export const NAT4_MOVED = 1;
+export const NAT4_FULL = 2;
+export const NAT4_CONFLICT = 3;
+export const NAT4_TRUNCATED = 4;
+export const NAT4_FRAGMENT = 5;
+
+export const IN2OUT_NEXT_PUNT = 0;
+export const IN2OUT_NEXT_DROP = 1;
+export const IN2OUT_TRANSLATED = 0;
+export const IN2OUT_STATIC = 1;
+export const IN2OUT_NO_SESSION = 2;
+export const IN2OUT_TRUNCATED = 3;

@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { Bihash } from '@lbd/bihash';
+import type { EncapControl, EncapHost, SessionUsage, VipSpec } from '@lbd/lb';
+import { AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb';
+import { kernels } from './kernels.ts';
+import * as L from './layout.ts';
+import type { NatHandles } from './tables.ts';
+
+/** Sessions that one call of sweep() looks at: 16 MiB of records, a few milliseconds. */
+const SWEEP_SESSIONS = 1 << 18;
+/** Sessions that one call of the kernel lists. */
+const SWEEP_ROOM = 4096;
+
+interface NatKernels {
+  nat_sweep(nat: number, from: number, to: number, now: number, list: number, room: number): number;
+  nat_end(nat: number, index: number): number;
+  nat_free(nat: number, index: number): void;
+}
+
+/** The control plane's side of NAT4: ends sessions, and maps servers to VIPs for packets without a session. */
+export class Nat4Control implements EncapControl {
+  readonly #host: EncapHost;
+  readonly #nat: NatHandles;
+  readonly #kernels: NatKernels;
+  readonly #table: Bihash;
+  readonly #list: number;
+  /** VIPs of each server's address, protocol and port, and whether the VIP is a single address. */
+  readonly #vips = new Map<bigint, Map<number, boolean>>();
+  #from = 1;
+
+  constructor(host: EncapHost, nat: NatHandles) {
+    this.#host = host;
+    this.#nat = nat;
+    const module = new WebAssembly.Module(readFileSync(kernels));
+    this.#kernels = host.arena.memory.instantiate(module) as unknown as NatKernels;
+    this.#table = Bihash.attach(host.arena.memory, nat.table);
+    this.#list = host.arena.allocate('nat4: sessions to free', SWEEP_ROOM * 4);
+  }
+
+  serverAdded(server: number, vip: number, spec: VipSpec): void {
+    this.#map(server, vip, spec, true);
+  }
+
+  serverFreed(server: number, vip: number, spec: VipSpec): void {
+    this.#map(server, vip, spec, false);
+  }
+
+  async flush(servers: ReadonlySet<number>): Promise<void> {
+    for (const session of this.#live()) {
+      if (servers.has(this.#word(session, L.SESSION_AS))) this.#kernels.nat_end(this.#nat.block, session);
+    }
+    await this.#freeDead(1, this.#used());
+  }
+
+  countFlows(): Map<number, number> {
+    const flows = new Map<number, number>();
+    const now = this.#host.now();
+    for (const session of this.#live()) {
+      if (this.#word(session, L.SESSION_EXPIRY) <= now) continue;
+      const server = this.#word(session, L.SESSION_AS);
+      flows.set(server, (flows.get(server) ?? 0) + 1);
+    }
+    return flows;
+  }
+
+  async sweep(): Promise<void> {
+    const used = this.#used();
+    if (used <= 1) return;
+    if (this.#from >= used) this.#from = 1;
+    const to = Math.min(this.#from + SWEEP_SESSIONS, used);
+    await this.#freeDead(this.#from, to);
+    this.#from = to;
+  }
+
+  usage(): SessionUsage {
+    const { memory } = this.#host.arena;
+    const sessions = Atomics.load(memory.u32, (this.#nat.block + L.NAT_LIVE) >>> 2);
+    return { name: 'nat4', sessions, capacity: this.#nat.capacity };
+  }
+
+  /** Ends what is over of [from, to), and frees what is dead once no worker can be using it. */
+  async #freeDead(from: number, to: number): Promise<void> {
+    const { u32 } = this.#host.arena.memory;
+    for (let at = from; at < to; ) {
+      const n = this.#kernels.nat_sweep(this.#nat.block, at, to, this.#host.now(), this.#list, SWEEP_ROOM);
+      if (n === 0) return;
+      const dead = Array.from(u32.subarray(this.#list >>> 2, (this.#list >>> 2) + n));
+      await this.#host.epochs.quiescent();
+      for (const session of dead) this.#kernels.nat_free(this.#nat.block, session);
+      if (n < SWEEP_ROOM) return;
+      at = dead[n - 1]! + 1;
+    }
+  }
+
+  /**
+   * A reply without a session may be translated if exactly one VIP has its server and port, and that VIP is one address:
+   * else nobody knows which address the client used.
+   */
+  #map(server: number, vip: number, spec: VipSpec, add: boolean): void {
+    if (spec.protocol === undefined) return;
+    const { memory } = this.#host.arena;
+    const record = this.#host.lb.servers + (server << AS_SHIFT);
+    const address = BigInt(memory.u32[(record + AS_ADDRESS4) >>> 2]!);
+    const port = BigInt(memory.u16[(record + AS_PORT) >>> 1]!);
+    const protocol = spec.protocol === 'tcp' ? 6n : 17n;
+    const tail = port | (protocol << 32n) | (BigInt(L.KEY_SERVER) << 40n);
+    const key = address | (tail << 64n);
+    const vips = this.#vips.get(key) ?? new Map<number, boolean>();
+    this.#vips.set(key, vips);
+    if (add) vips.set(vip, spec.prefix.endsWith('/32'));
+    else vips.delete(vip);
+    const [only] = vips;
+    if (vips.size === 1 && only![1]) this.#table.set(key, BigInt(only![0]));
+    else this.#table.delete(key);
+    if (vips.size === 0) this.#vips.delete(key);
+  }
+
+  *#live(): Iterable<number> {
+    const used = this.#used();
+    for (let session = 1; session < used; session++) {
+      if (this.#word(session, L.SESSION_STATE) === L.SESSION_LIVE) yield session;
+    }
+  }
+
+  #used(): number {
+    return Atomics.load(this.#host.arena.memory.u32, (this.#nat.block + L.NAT_NEXT) >>> 2);
+  }
+
+  #word(session: number, offset: number): number {
+    return this.#host.arena.memory.u32[(this.#nat.sessions + (session << L.SESSION_SHIFT) + offset) >>> 2]!;
+  }
+}

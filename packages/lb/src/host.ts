@@ -1,0 +1,31 @@
+import type { Arena, Epochs } from '@lbd/memory';
+
+/** Work that only a worker may do, since it changes what the worker alone writes. Plain data. */
+export type LbTask =
+  /** Evict the sticky entries of these servers, of this VIP, or all. */
+  | { readonly kind: 'lb-flush'; readonly servers?: readonly number[]; readonly vip?: number }
+  /** Move to new sticky tables (address by worker), live flows included. */
+  | { readonly kind: 'lb-sticky'; readonly tables: readonly number[]; readonly now: number };
+
+/** What the load balancer needs of the rest of the dataplane. */
+export interface LbHost {
+  readonly arena: Arena;
+  readonly epochs: Epochs;
+  /** Calls back with the DPO for packets to an address, now and whenever it changes, until closed. */
+  track(address: string, changed: (dpo: number) => void): { close(): void };
+  /** Sends the packets to a prefix to a DPO, before any route of the kernel to the same prefix. */
+  addPrefix(prefix: string, dpo: number): void;
+  removePrefix(prefix: string): void;
+  /** Seconds on the workers' clock, in which expiries are counted. */
+  now(): number;
+  /** DPO for packets to an address now. */
+  lookup(address: string): number;
+  /** A DPO in words. */
+  describe(dpo: number): string;
+  /** DPO types of the choosing nodes: their places in the fan-out `dpo`. */
+  readonly dpoTypes: { readonly lb4: number; readonly 'lb4-port': number };
+  /** Place of an encap's node in the fan-out `encap`. */
+  encapPlace(name: string): number;
+  /** Runs a task on every worker between vectors; resolves when all have done it. */
+  onWorkers(task: LbTask): Promise<void>;
+}

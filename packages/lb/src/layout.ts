@@ -1,0 +1,90 @@
+/**
+ * Tables of the load balancer in the linear memory, for TypeScript and kernels alike. Offsets in bytes; words are
+ * little-endian, but what is said to be in wire order is as the packet has it.
+ */
+
+/** A VIP's record is 1 << VIP_SHIFT bytes. Index 0 is no VIP. */
+export const VIP_SHIFT = 6;
+/** u32: address of the new-flow table: VIP_MASK + 1 AS indices, u32 each; 0 where there is no server. */
+export const VIP_NEW_FLOW = 0;
+/** u32: slots of the new-flow table, less one. */
+export const VIP_MASK = 4;
+/** u32: which member of the fan-out `encap` rewrites its packets. */
+export const VIP_ENCAP = 8;
+/** u32: VIP_SRC_IP_STICKY and others. */
+export const VIP_FLAGS = 12;
+/** u16, wire order: port of a per-port VIP; 0 of an all-port one. */
+export const VIP_PORT = 16;
+/** u16, wire order: port that the servers listen on (NAT). */
+export const VIP_TARGET_PORT = 18;
+/** u8: protocol of a per-port VIP. */
+export const VIP_PROTOCOL = 20;
+/** u8: DSCP that names the VIP to its servers (L3DSR), 0 to 63. */
+export const VIP_DSCP = 21;
+/** u8: length of the prefix, counted in its own family's bits. */
+export const VIP_LENGTH = 22;
+/** 16 bytes: the prefix; an IPv4 one is in the last four (VIP_ADDRESS4). */
+export const VIP_ADDRESS = 32;
+export const VIP_ADDRESS4 = 44;
+/** Flow hash over addresses only. */
+export const VIP_SRC_IP_STICKY = 1;
+
+/** An AS's record is 1 << AS_SHIFT bytes. Index 0 is no server. An AS belongs to one VIP. */
+export const AS_SHIFT = 6;
+/** u32: DPO that its packets take after the encap: stacked on the route to it. */
+export const AS_DPO = 0;
+/** u32: index of its VIP. */
+export const AS_VIP = 4;
+/** u16, wire order: port that it listens on (NAT): the VIP's target port. */
+export const AS_PORT = 8;
+/** 16 bytes: its address; an IPv4 one is in the last four (AS_ADDRESS4). */
+export const AS_ADDRESS = 16;
+export const AS_ADDRESS4 = 28;
+
+// The block that all nodes of the load balancer share in one worker.
+
+/** u32: address of VIP record 0. */
+export const LB_VIPS = 0;
+/** u32: address of AS record 0. */
+export const LB_SERVERS = 4;
+/** u32: address of the worker's sticky table. */
+export const LB_STICKY = 8;
+/** u32: address of the per-port VIPs: a bihash with 8-byte keys, see portKey. */
+export const LB_PORTS = 12;
+/** u32: address of the worker's VIP counters: four u64 for each VIP, in the order of VIP_COUNTER_. */
+export const LB_COUNTERS = 16;
+/** u32: address of the tables of the flow hash. */
+export const LB_HASH = 20;
+/** u32: HASH_CRC32C or HASH_KEYED. */
+export const LB_HASH_KIND = 24;
+/** u32: IPv4 source address of tunnels, wire order. */
+export const LB_SOURCE4 = 28;
+/** 16 bytes: IPv6 source address of tunnels. */
+export const LB_SOURCE6 = 32;
+/** u32: what touching loops loaded, so that they are not optimised away. */
+export const LB_TOUCHED = 48;
+/** VECTOR_SIZE u32: scratch of the choosing nodes, the VIP of each packet. */
+export const LB_SCRATCH = 64;
+export const LB_BYTES = 64 + 256 * 4;
+
+export const HASH_CRC32C = 0;
+export const HASH_KEYED = 1;
+
+/** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
+export const VIP_COUNTERS_SHIFT = 5;
+/** `packet from existing sessions` */
+export const VIP_COUNTER_EXISTING = 0;
+/** `first session packet` */
+export const VIP_COUNTER_FIRST = 1;
+/** `untracked packet` */
+export const VIP_COUNTER_UNTRACKED = 2;
+/** `no server configured` */
+export const VIP_COUNTER_NO_SERVER = 3;
+
+// Places of the choosing nodes' own next nodes and counters.
+
+export const LB_NEXT_DROP = 0;
+export const LB_NEXT_PUNT = 1;
+export const LB_COUNT_NO_SERVER = 0;
+export const LB_COUNT_NO_VIP = 1;
+export const LB_COUNT_FRAGMENT = 2;

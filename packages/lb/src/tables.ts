@@ -1,0 +1,112 @@
+import { Bihash } from '@lbd/bihash';
+import { FlowHash } from '@lbd/maglev';
+import type { Arena, Memory } from '@lbd/memory';
+import { StickyTable } from '@lbd/sticky';
+import { LbError } from './errors.ts';
+import * as L from './layout.ts';
+
+/** Where the load balancer's tables are. Plain data, the same in every thread. */
+export interface LbHandles {
+  readonly vips: number;
+  readonly servers: number;
+  readonly ports: number;
+  /** Per worker: address of the block that its nodes share (LB_ words). */
+  readonly blocks: readonly number[];
+  /** Per worker: address of its VIP counters. */
+  readonly counters: readonly number[];
+  readonly maxVips: number;
+  readonly maxServers: number;
+}
+
+export interface LbSizes {
+  readonly workers: number;
+  /** VIPs, at most. Address space only: a record takes RAM when it is used. */
+  readonly maxVips?: number;
+  /** Servers of all VIPs together, at most. */
+  readonly maxServers?: number;
+  /** Sticky buckets of each worker, a power of two. */
+  readonly buckets?: number;
+  /** Flow timeout, seconds. */
+  readonly timeout?: number;
+}
+
+const DEFAULTS = { maxVips: 16384, maxServers: 1 << 20, buckets: 1024, timeout: 40 };
+
+/** Allocates the tables. */
+export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
+  const { workers, maxVips, maxServers, buckets, timeout } = { ...DEFAULTS, ...sizes };
+  const { memory } = arena;
+  const vips = arena.allocate('lb: VIPs', maxVips << L.VIP_SHIFT);
+  const servers = arena.allocate('lb: application servers', maxServers << L.AS_SHIFT);
+  const ports = Bihash.create(arena, {
+    label: 'lb: per-port VIPs',
+    keyBytes: 8,
+    buckets: 4096,
+    memoryBytes: Math.max(maxVips * 64, 1 << 20),
+  }).address;
+  const hash = FlowHash.create(arena).address;
+  const blocks: number[] = [];
+  const counters: number[] = [];
+  for (let worker = 0; worker < workers; worker++) {
+    const block = arena.allocate(`lb: worker ${worker}`, L.LB_BYTES);
+    const counter = arena.allocate(`lb: worker ${worker}: VIP counters`, maxVips << L.VIP_COUNTERS_SHIFT);
+    const sticky = StickyTable.create(arena, { label: `lb: worker ${worker}: sticky table`, buckets, timeout });
+    const words: Array<[number, number]> = [
+      [L.LB_VIPS, vips],
+      [L.LB_SERVERS, servers],
+      [L.LB_STICKY, sticky.address],
+      [L.LB_PORTS, ports],
+      [L.LB_COUNTERS, counter],
+      [L.LB_HASH, hash],
+      [L.LB_HASH_KIND, L.HASH_CRC32C],
+    ];
+    for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
+    blocks.push(block);
+    counters.push(counter);
+  }
+  return { vips, servers, ports, blocks, counters, maxVips, maxServers };
+}
+
+/** Hands out indices of fixed-size records; index 0 is never used. */
+export class RecordPool {
+  readonly #what: string;
+  readonly #max: number;
+  readonly #free: number[] = [];
+  #next = 1;
+
+  constructor(what: string, max: number) {
+    this.#what = what;
+    this.#max = max;
+  }
+
+  /** @throws LbError when all are taken */
+  take(): number {
+    const index = this.#free.pop() ?? this.#next++;
+    if (index >= this.#max) {
+      this.#next--;
+      throw new LbError('LBD_LB_FULL', `there are ${this.#max - 1} ${this.#what} already, the most there can be`);
+    }
+    return index;
+  }
+
+  give(index: number): void {
+    this.#free.push(index);
+  }
+
+  /** How many more can be taken. */
+  get room(): number {
+    return this.#free.length + this.#max - this.#next;
+  }
+}
+
+/** A VIP's four counters, summed over the workers. */
+export function readVipCounters(memory: Memory, lb: LbHandles, vip: number) {
+  const sum = (counter: number) =>
+    Number(lb.counters.reduce((n, at) => n + Atomics.load(memory.u64, ((at + (vip << L.VIP_COUNTERS_SHIFT)) >>> 3) + counter), 0n));
+  return {
+    existingSessions: sum(L.VIP_COUNTER_EXISTING),
+    firstSession: sum(L.VIP_COUNTER_FIRST),
+    untracked: sum(L.VIP_COUNTER_UNTRACKED),
+    noServer: sum(L.VIP_COUNTER_NO_SERVER),
+  };
+}
