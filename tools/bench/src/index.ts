@@ -1,1 +1,49 @@
-export {};
+import { memoryBench } from './memory/bench.ts';
+import { parseOptions, USAGE } from './options.ts';
+import { compare, type Figure, makeReport, readReport, writeReport } from './report.ts';
+import { vethBench } from './veth/bench.ts';
+
+const DEFAULT_VETH_FLOWS = [1 << 14];
+const DEFAULT_FLOWS = [1, 1 << 14, 1 << 20];
+
+async function main(argv: readonly string[]): Promise<void> {
+  const print = (text: string) => console.log(text);
+  const options = parseOptions(argv);
+  if (options === 'help') return print(USAGE);
+  // Read first: a wrong name should not cost a run.
+  const before = options.against === undefined ? undefined : await readReport(options.against);
+  const figures: Figure[] = [];
+  const details: Record<string, unknown> = {};
+  if (options.benchmarks.has('memory')) {
+    const measured = await memoryBench(
+      {
+        flows: options.flows ?? DEFAULT_FLOWS,
+        pairs: options.rounds,
+        milliseconds: options.milliseconds ?? 1000,
+      },
+      print,
+    );
+    figures.push(...measured.figures);
+    details.memory = measured.results;
+  }
+  if (options.benchmarks.has('veth')) {
+    for (const flows of options.flows ?? DEFAULT_VETH_FLOWS) {
+      const { rounds, milliseconds = 2000 } = options;
+      const measured = await vethBench({ flows, rounds, milliseconds }, print);
+      if (!measured) break;
+      figures.push(...measured.figures);
+      details[`veth flows=${flows}`] = measured.results;
+    }
+  }
+  const report = makeReport(figures, details);
+  if (options.json !== undefined) await writeReport(options.json, report);
+  if (before) print(`\nagainst ${options.against}\n\n${compare(before, report)}`);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const { code } = error as { code?: string };
+  console.error(code?.startsWith('LBD_') ? `bench: ${(error as Error).message}` : error);
+  process.exitCode = 1;
+}

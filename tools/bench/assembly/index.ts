@@ -1,0 +1,2 @@
+export { generate } from './generate';
+export { collect } from './collect';

@@ -1,0 +1,79 @@
+import { parseArgs } from 'node:util';
+
+export interface Options {
+  readonly benchmarks: ReadonlySet<'memory' | 'veth'>;
+  readonly flows: readonly number[] | undefined;
+  readonly rounds: number;
+  /** Length of one measurement. */
+  readonly milliseconds: number | undefined;
+  readonly json: string | undefined;
+  readonly against: string | undefined;
+}
+
+export const USAGE = `npm run bench -- [memory] [veth] [options]
+
+  memory           the graph in memory, in turn with the C reference
+  veth             lbd, kernel forwarding and nftables over veth (needs root)
+                   Neither named: both.
+  --flows <n,...>  numbers of flows, powers of two (memory: 1,16384,1048576; veth: 16384)
+  --rounds <n>     rounds of measurements in turn (7)
+  --ms <n>         length of one measurement in milliseconds (memory: 1000; veth: 2000)
+  --json <file>    write all that was measured
+  --against <file> compare with what an earlier run wrote
+`;
+
+export class UsageError extends Error {
+  readonly code = 'LBD_BENCH_USAGE';
+}
+
+/** @throws UsageError that says what is wrong */
+export function parseOptions(argv: readonly string[]): Options | 'help' {
+  const { values, positionals } = parse(argv);
+  if (values.help) return 'help';
+  for (const name of positionals) {
+    if (name !== 'memory' && name !== 'veth') throw new UsageError(`benchmark ${name}: there are memory and veth`);
+  }
+  return {
+    benchmarks: new Set(positionals.length > 0 ? (positionals as Array<'memory' | 'veth'>) : ['memory', 'veth']),
+    flows: values.flows?.split(',').map(flowCount),
+    rounds: positive('--rounds', values.rounds ?? '7'),
+    milliseconds: values.ms === undefined ? undefined : positive('--ms', values.ms),
+    json: values.json,
+    against: values.against,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        flows: { type: 'string' },
+        rounds: { type: 'string' },
+        ms: { type: 'string' },
+        json: { type: 'string' },
+        against: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function positive(option: string, text: string): number {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 1) throw new UsageError(`${option} ${text}: must be a whole number, 1 or more`);
+  return n;
+}
+
+const MAX_FLOWS = 1 << 22;
+
+function flowCount(text: string): number {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_FLOWS || (n & (n - 1)) !== 0) {
+    throw new UsageError(`--flows ${text}: must be a power of two, 1 to ${MAX_FLOWS}`);
+  }
+  return n;
+}

@@ -1,0 +1,96 @@
+import type { Running } from '@lbd/netlab';
+import { compile } from '../compile.ts';
+import { SERVERS, type Site, TARGET_PORT, VIP, VIP_PORT } from './topology.ts';
+
+/** Core of the generator, and of the device under test. */
+export const GENERATOR_CORE = 0;
+export const DEVICE_CORE = 1;
+
+/** Something that forwards the generator's packets to the sink. */
+export interface Device {
+  /** Also the name of its namespace and of interfaces: 15 characters at most. */
+  readonly name: string;
+  readonly title: string;
+  /** Once, before all turns. */
+  setUp?(site: Site): Promise<void>;
+  /** Starts the process that forwards, if it is not the kernel; resolves when it is ready. */
+  start?(site: Site): Promise<Running>;
+}
+
+/** Runs a program on the device's core. */
+function onCore({ dut }: Site, command: string, args: readonly string[]): Running {
+  return dut.spawn('taskset', ['-c', String(DEVICE_CORE), command, ...args]);
+}
+
+/**
+ * The kernel would do all its forwarding on the generator's core, in the sender's own system call. With receive packet
+ * steering it has the other core for it, as the processes have.
+ */
+async function steer({ dut }: Site): Promise<void> {
+  const mask = (1 << DEVICE_CORE).toString(16);
+  await dut.exec('sh', ['-c', `echo ${mask} > /sys/class/net/client/queues/rx-0/rps_cpus`]);
+}
+
+async function forward(site: Site): Promise<void> {
+  await site.dut.sysctl('net.ipv4.ip_forward', 1);
+}
+
+/** Plain forwarding to one server: no choice, no NAT, no connection tracking. */
+async function routeVip({ dut }: Site): Promise<void> {
+  await dut.ip(`route add ${VIP}/32 via ${SERVERS[0]}`);
+}
+
+const DNAT_RULES = `
+table ip lb {
+  chain prerouting {
+    type nat hook prerouting priority dstnat;
+    ip daddr ${VIP} udp dport ${VIP_PORT} dnat ip to jhash ip saddr . udp sport mod ${SERVERS.length} map {
+      ${SERVERS.map((address, i) => `${i} : ${address} . ${TARGET_PORT}`).join(', ')}
+    }
+  }
+}
+`;
+
+async function dnat({ dut }: Site): Promise<void> {
+  await dut.exec('nft', ['-f', '-'], { input: DNAT_RULES });
+}
+
+export const kernelForwarding: Device = {
+  name: 'kernel',
+  title: 'kernel forwarding',
+  async setUp(site) {
+    await forward(site);
+    await routeVip(site);
+    await steer(site);
+  },
+};
+
+export const nftablesDnat: Device = {
+  name: 'nftables',
+  title: 'nftables DNAT',
+  async setUp(site) {
+    await forward(site);
+    await dnat(site);
+    await steer(site);
+  },
+};
+
+/** The same on the generator's core: no packet changes cores, but generator and kernel share one. */
+export const nftablesOneCore: Device = {
+  name: 'nftables-one',
+  title: 'nftables DNAT, one core',
+  async setUp(site) {
+    await forward(site);
+    await dnat(site);
+  },
+};
+
+export const xdpForward: Device = {
+  name: 'xdp-c',
+  title: 'AF_XDP in C, MAC swap',
+  async start(site) {
+    const running = onCore(site, await compile('xdp-forward'), [site.client.name, site.server.name]);
+    await running.waitForOutput(/ready/);
+    return running;
+  },
+};
