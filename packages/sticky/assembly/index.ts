@@ -1,1 +1,2 @@
-export {};
+export { sticky_usage } from './scan';
+export { sticky_vector } from './vector';

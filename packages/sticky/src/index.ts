@@ -1,1 +1,2 @@
-export {};
+export * from './layout.ts';
+export { type StickyEntry, type StickyOptions, StickyTable } from './sticky-table.ts';
