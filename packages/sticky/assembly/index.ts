@@ -1,2 +1,2 @@
-export { sticky_usage } from './scan';
-export { sticky_vector } from './vector';
+export { lookup_vector } from './lookup';
+export { copy, count_by_as, count_by_vip, count_live, count_matching, flush } from './scan';

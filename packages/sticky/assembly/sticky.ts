@@ -1,6 +1,13 @@
 /**
- * The sticky table, one packet at a time and inlined: touch every bucket of a vector, then find, hit or insert. Seconds
- * compare as signed words: they are below 2^31 (68 years of uptime).
+ * The sticky table, for kernels of other packages, packet by packet. Only the worker that owns the table may write to it:
+ * nothing here is atomic. The way of a packet:
+ *
+ *     const bucket = stickyBucket(table, hash);
+ *     let slot = stickyFind(bucket, hash, vip, now);
+ *     if (slot >= 0) { as = stickyAs(bucket, slot); stickyRefresh(bucket, slot, expiry); }
+ *     else if (as) { slot = stickyFree(bucket, now); if (slot >= 0) stickyInsert(bucket, slot, hash, vip, as, expiry); }
+ *
+ * with `expiry = now + stickyTimeout(table)`. The bucket is the low bits of the hash; all of the hash is compared.
  */
 import {
   BUCKET_AS,
@@ -8,48 +15,70 @@ import {
   BUCKET_HASH,
   BUCKET_SHIFT,
   BUCKET_VIP,
-  STICKY_HEADER,
+  STICKY_BYTES,
   STICKY_MASK,
   STICKY_TIMEOUT,
 } from '../src/layout.ts';
 
-/** Address of the bucket of a flow hash. */
+/** Number of buckets - 1. Load once per vector. */
+// @ts-ignore: decorator
+@inline export function stickyMask(table: usize): u32 {
+  return load<u32>(table, STICKY_MASK);
+}
+/** Seconds that an entry lives after its last packet. Load once per vector. */
+// @ts-ignore: decorator
+@inline export function stickyTimeout(table: usize): u32 {
+  return load<u32>(table, STICKY_TIMEOUT);
+}
 // @ts-ignore: decorator
 @inline export function stickyBucket(table: usize, hash: u32): usize {
-  return table + STICKY_HEADER + (<usize>(hash & load<u32>(table, STICKY_MASK)) << BUCKET_SHIFT);
+  return stickyBucketAt(table, stickyMask(table), hash);
 }
-/** Loads the bucket's cache line; add up what it returns and store it, so that no compiler drops the load. */
+/** The same, with the mask that was loaded once. */
+// @ts-ignore: decorator
+@inline export function stickyBucketAt(table: usize, mask: u32, hash: u32): usize {
+  return table + STICKY_BYTES + ((<usize>(hash & mask)) << BUCKET_SHIFT);
+}
+/** Loads the bucket's line, for the loop before the one that uses it; add up what it returns and store the sum. */
 // @ts-ignore: decorator
 @inline export function stickyTouch(table: usize, hash: u32): u32 {
   return load<u32>(stickyBucket(table, hash));
 }
-/** Place of the live entry of a flow, or -1. Flows are told apart by VIP and the whole 32-bit hash. */
+/** Slot (0 to 3) of the live entry of the flow, or -1. `now` in seconds. */
 // @ts-ignore: decorator
 @inline export function stickyFind(bucket: usize, hash: u32, vip: u32, now: u32): i32 {
+  const live = i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now));
   const same = v128.and(
     i32x4.eq(v128.load(bucket, BUCKET_HASH), i32x4.splat(hash)),
     i32x4.eq(v128.load(bucket, BUCKET_VIP), i32x4.splat(vip)),
   );
-  const live = i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now));
-  const hit = i32x4.bitmask(v128.and(same, live));
-  return hit == 0 ? -1 : <i32>ctz(hit);
+  return firstOf(i32x4.bitmask(v128.and(live, same)));
 }
-/** The server of the entry at a place; the flow lives on. */
+/** Slot of an entry that is over or was never used, or -1 if the bucket is full of live flows: the packet is untracked. */
 // @ts-ignore: decorator
-@inline export function stickyHit(table: usize, bucket: usize, place: i32, now: u32): u32 {
-  const entry = bucket + (<usize>place << 2);
-  store<u32>(entry, now + load<u32>(table, STICKY_TIMEOUT), BUCKET_EXPIRY);
-  return load<u32>(entry, BUCKET_AS);
+@inline export function stickyFree(bucket: usize, now: u32): i32 {
+  return firstOf(i32x4.bitmask(i32x4.le_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now))));
 }
-/** Enters a new flow where an entry is over. False if all four live: then the flow is not tracked, nothing is evicted. */
 // @ts-ignore: decorator
-@inline export function stickyInsert(table: usize, bucket: usize, hash: u32, vip: u32, server: u32, now: u32): bool {
-  const live = i32x4.bitmask(i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now)));
-  if (live == 15) return false;
-  const entry = bucket + (<usize>ctz(~live) << 2);
+@inline function firstOf(bits: i32): i32 {
+  return bits ? ctz(bits) : -1;
+}
+/** Application server of the entry. */
+// @ts-ignore: decorator
+@inline export function stickyAs(bucket: usize, slot: i32): u32 {
+  return load<u32>(bucket + (<usize>slot << 2), BUCKET_AS);
+}
+/** The flow had a packet. `expiry`: now + timeout. */
+// @ts-ignore: decorator
+@inline export function stickyRefresh(bucket: usize, slot: i32, expiry: u32): void {
+  store<u32>(bucket + (<usize>slot << 2), expiry, BUCKET_EXPIRY);
+}
+/** Fills a free entry. `as` must not be 0: a flow without a server takes no entry. */
+// @ts-ignore: decorator
+@inline export function stickyInsert(bucket: usize, slot: i32, hash: u32, vip: u32, as: u32, expiry: u32): void {
+  const entry = bucket + (<usize>slot << 2);
   store<u32>(entry, hash, BUCKET_HASH);
   store<u32>(entry, vip, BUCKET_VIP);
-  store<u32>(entry, server, BUCKET_AS);
-  store<u32>(entry, now + load<u32>(table, STICKY_TIMEOUT), BUCKET_EXPIRY);
-  return true;
+  store<u32>(entry, as, BUCKET_AS);
+  store<u32>(entry, expiry, BUCKET_EXPIRY);
 }

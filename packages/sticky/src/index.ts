@@ -1,2 +1,9 @@
+export { StickyError, type StickyErrorCode } from './errors.ts';
 export * from './layout.ts';
-export { type StickyEntry, type StickyOptions, StickyTable } from './sticky-table.ts';
+export {
+  type StickyEntry,
+  type StickyFilter,
+  type StickyOptions,
+  StickyTable,
+  type StickyUsage,
+} from './sticky-table.ts';

@@ -1,25 +1,36 @@
 /**
- * A sticky table in the linear memory, for TypeScript and kernels alike: a header of one cache line, then buckets of one
- * cache line each. Offsets in bytes, words little-endian. One worker writes it.
+ * The layout of a sticky table, for TypeScript and kernels alike. Offsets and sizes are in bytes; words are little-endian.
+ *
+ *     header (64 bytes) | buckets (64 bytes each)
  */
 
 /** u32: number of buckets - 1. */
 export const STICKY_MASK = 0;
-/** u32: idle seconds after which a flow is forgotten. */
+/** u32: seconds that an entry lives after its last packet. */
 export const STICKY_TIMEOUT = 4;
 /** The header; the buckets follow. */
-export const STICKY_HEADER = 64;
+export const STICKY_BYTES = 64;
 
-/** Entries in a bucket. */
-export const BUCKET_ENTRIES = 4;
-/** A bucket is 1 << BUCKET_SHIFT bytes: four u32 arrays of four. */
+/** A bucket is 1 << BUCKET_SHIFT bytes, one cache line: four entries, word by word. */
 export const BUCKET_SHIFT = 6;
 export const BUCKET_BYTES = 64;
-/** u32[4]: flow hashes. */
+export const BUCKET_ENTRIES = 4;
+/** u32[4]: flow hash, all 32 bits. */
 export const BUCKET_HASH = 0;
-/** u32[4]: second from which the entry is over; 0 of an entry never used. */
+/** i32[4]: second at which the entry is over; one that is not later than now is free. 0: never used. */
 export const BUCKET_EXPIRY = 16;
-/** u32[4]: the flows' VIPs. */
+/** u32[4]: VIP that the flow belongs to. */
 export const BUCKET_VIP = 32;
-/** u32[4]: their servers. */
+/** u32[4]: application server that it goes to, not 0. */
 export const BUCKET_AS = 48;
+
+/** The application server that is none. */
+export const NO_AS = 0;
+/** No entry of the bucket. */
+export const NO_SLOT = -1;
+
+/** What lookup_vector counts, u64 each, at 8 times this; VPP's four counters. */
+export const COUNT_EXISTING = 0;
+export const COUNT_FIRST = 1;
+export const COUNT_UNTRACKED = 2;
+export const COUNT_NO_SERVER = 3;

@@ -1,145 +1,216 @@
-import { readFileSync } from 'node:fs';
 import type { Arena, Memory } from '@lbd/memory';
+import { StickyError } from './errors.ts';
+import { kernelsOf, type StickyKernels } from './kernels.ts';
 import * as L from './layout.ts';
 
-const kernels = new URL('../dist/kernels.wasm', import.meta.url);
-
-interface StickyKernels {
-  sticky_usage(table: number, now: number): number;
+export interface StickyOptions {
+  /** Buckets of four entries each: a power of two from 1 to 2^24; 1024 unless told. */
+  readonly buckets?: number;
+  /** Seconds that a flow is remembered after its last packet: 1 to 2^30; 40 unless told. */
+  readonly timeout?: number;
+  /** Name of the allocation; `sticky` unless told. */
+  readonly label?: string;
 }
 
-let compiled: WebAssembly.Module | undefined;
+export interface StickyUsage {
+  /** Entries of live flows. */
+  readonly live: number;
+  /** Entries in all: four a bucket. */
+  readonly capacity: number;
+}
 
-/** An entry that has not timed out. */
 export interface StickyEntry {
   readonly hash: number;
+  /** The second at which the entry is over. */
   readonly expiry: number;
   readonly vip: number;
   readonly as: number;
 }
 
-export interface StickyOptions {
-  /** Buckets of four entries: a power of two; 1024 unless told. */
-  readonly buckets?: number;
-  /** Idle seconds after which a flow is forgotten; 40 unless told. */
-  readonly timeout?: number;
-  readonly label?: string;
+/** Which entries; what is left out is any. */
+export interface StickyFilter {
+  readonly as?: number;
+  readonly vip?: number;
 }
 
+const ANY = 0xffffffff;
+const MAX_BUCKETS = 2 ** 24;
+const MAX_TIMEOUT = 2 ** 30;
+
 /**
- * A table that keeps flows on the server that was first chosen for them. One thread writes it (kernels, flush, copyTo);
- * any may read.
+ * One worker's memory of which application server each flow goes to. The worker owns it: what changes entries (`lookup`,
+ * `flush`, `copyTo` the table) is called from its thread only, or while it stands still; what reads may be called from
+ * any thread.
+ *
+ * Times are seconds of the worker's clock (WORKER_NOW of `@lbd/graph`). Who decides by `usage`, `count` or `countByAs` that
+ * nothing refers to a server any more must pass the worker's own clock, not a later one: by its own clock, an entry that is over
+ * stays over.
  */
 export class StickyTable {
+  readonly memory: Memory;
+  /** What kernels and other threads want to know. */
   readonly address: number;
-  readonly #memory: Memory;
   readonly #kernels: StickyKernels;
 
   private constructor(memory: Memory, address: number) {
+    this.memory = memory;
     this.address = address;
-    this.#memory = memory;
-    compiled ??= new WebAssembly.Module(readFileSync(kernels));
-    this.#kernels = memory.instantiate(compiled) as unknown as StickyKernels;
+    this.#kernels = kernelsOf(memory);
   }
 
-  /** @throws RangeError if an option is out of range */
+  /**
+   * Allocates an empty table: 64 bytes, and 64 for each bucket.
+   * @throws StickyError (LBD_STICKY_OPTIONS), OutOfMemoryError
+   */
   static create(arena: Arena, options: StickyOptions = {}): StickyTable {
-    const { buckets = 1024, timeout = 40, label = 'sticky table' } = options;
-    if (!Number.isInteger(buckets) || buckets < 1 || buckets > 1 << 24 || (buckets & (buckets - 1)) !== 0) {
-      throw new RangeError(`${label}: ${buckets} buckets: must be a power of two, 1 to ${1 << 24}`);
+    const { buckets = 1024, timeout = 40, label = 'sticky' } = options;
+    if (!Number.isInteger(Math.log2(buckets)) || buckets < 1 || buckets > MAX_BUCKETS) {
+      throw new StickyError(
+        'LBD_STICKY_OPTIONS',
+        `${buckets} buckets: must be a power of two from 1 to ${MAX_BUCKETS}`,
+      );
     }
-    if (!Number.isInteger(timeout) || timeout < 1 || timeout > 1 << 30) {
-      throw new RangeError(`${label}: timeout ${timeout}: must be 1 to ${1 << 30} seconds`);
+    const address = arena.allocate(label, L.STICKY_BYTES + buckets * L.BUCKET_BYTES);
+    arena.memory.u32[(address + L.STICKY_MASK) >> 2] = buckets - 1;
+    const table = new StickyTable(arena.memory, address);
+    try {
+      table.timeout = timeout;
+    } catch (error) {
+      arena.free(address);
+      throw error;
     }
-    const address = arena.allocate(label, L.STICKY_HEADER + buckets * L.BUCKET_BYTES);
-    arena.memory.u32[(address + L.STICKY_MASK) >>> 2] = buckets - 1;
-    arena.memory.u32[(address + L.STICKY_TIMEOUT) >>> 2] = timeout;
-    return new StickyTable(arena.memory, address);
+    return table;
   }
 
-  /** The table at an address, in another thread or later. */
+  /** The table that another thread created. */
   static attach(memory: Memory, address: number): StickyTable {
     return new StickyTable(memory, address);
   }
 
+  /** Gives the memory back; the worker must not use the table any more. */
+  free(arena: Arena): void {
+    arena.free(this.address);
+  }
+
   get buckets(): number {
-    return this.#memory.u32[(this.address + L.STICKY_MASK) >>> 2]! + 1;
+    return this.memory.u32[(this.address + L.STICKY_MASK) >> 2]! + 1;
   }
-  /** Idle seconds after which a flow is forgotten. */
+
+  get capacity(): number {
+    return this.buckets * L.BUCKET_ENTRIES;
+  }
+
+  /** Seconds that a flow is remembered after its last packet. A change applies from a flow's next packet on. */
   get timeout(): number {
-    return this.#memory.u32[(this.address + L.STICKY_TIMEOUT) >>> 2]!;
+    return this.memory.u32[(this.address + L.STICKY_TIMEOUT) >> 2]!;
   }
-
-  /** Live entries, and how many there can be. @param now seconds */
-  usage(now: number): { used: number; capacity: number } {
-    return { used: this.#kernels.sticky_usage(this.address, now), capacity: this.buckets * L.BUCKET_ENTRIES };
-  }
-
-  /** Live entries by server. @param now seconds */
-  countByAs(now: number): Map<number, number> {
-    const counts = new Map<number, number>();
-    this.#walk(now, (at) => {
-      const server = this.#memory.u32[at + (L.BUCKET_AS >> 2)]!;
-      counts.set(server, (counts.get(server) ?? 0) + 1);
-    });
-    return counts;
-  }
-
-  /** Live entries. @param now seconds */
-  entries(now: number): StickyEntry[] {
-    const entries: StickyEntry[] = [];
-    this.#walk(now, (at) => entries.push(this.#entry(at)));
-    return entries;
-  }
-
-  /** Forgets the flows for which `which` is true. Only the writing thread may. */
-  flush(which: (entry: StickyEntry) => boolean): void {
-    this.#walk(0, (at) => {
-      if (which(this.#entry(at))) this.#memory.u32[at + (L.BUCKET_EXPIRY >> 2)] = 0;
-    });
+  set timeout(seconds: number) {
+    if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_TIMEOUT) {
+      throw new StickyError('LBD_STICKY_OPTIONS', `timeout ${seconds}: must be 1 to ${MAX_TIMEOUT} whole seconds`);
+    }
+    this.memory.u32[(this.address + L.STICKY_TIMEOUT) >> 2] = seconds;
   }
 
   /**
-   * Enters the live flows into another table, as far as its buckets have room. Only the thread that writes both may.
-   * @returns how many found no room
+   * Finds the servers of a vector of packets, as a kernel would: for packet i, the live entry of its hash and VIP, or what
+   * the new-flow table says, remembered if there is room. All are addresses of u32, `counters` of four u64 that are
+   * added to: existing, first, untracked, no server.
+   */
+  lookup(
+    vector: { hashes: number; vips: number; newflow: number; out: number; count: number; counters: number },
+    now: number,
+  ): void {
+    const { hashes, vips, newflow, out, count, counters } = vector;
+    this.#kernels.lookup_vector(this.address, hashes, vips, newflow, out, count, now, counters);
+  }
+
+  usage(now: number): StickyUsage {
+    return { live: this.#kernels.count_live(this.address, now) >>> 0, capacity: this.capacity };
+  }
+
+  /** Live entries of a server, of a VIP, or of both together. */
+  count(filter: StickyFilter, now: number): number {
+    return this.#kernels.count_matching(this.address, filter.as ?? ANY, filter.vip ?? ANY, now) >>> 0;
+  }
+
+  /** Live entries by server. */
+  countByAs(now: number): Map<number, number> {
+    return this.#countBy(L.BUCKET_AS, now);
+  }
+
+  /** Live entries by VIP. */
+  countByVip(now: number): Map<number, number> {
+    return this.#countBy(L.BUCKET_VIP, now);
+  }
+
+  /**
+   * Live entries by server, for many servers and big tables: adds to `length` u32 at address `counts`, indexed by server.
+   * Servers of `length` and up are left out.
+   */
+  countByAsInto(counts: number, length: number, now: number): void {
+    this.#kernels.count_by_as(this.address, now, counts, length);
+  }
+
+  /** The same, by VIP. */
+  countByVipInto(counts: number, length: number, now: number): void {
+    this.#kernels.count_by_vip(this.address, now, counts, length);
+  }
+
+  /** Ends entries, so that their flows are chosen anew. Returns how many. Owner only. */
+  flush(filter: StickyFilter | ((entry: StickyEntry) => boolean), now: number): number {
+    if (typeof filter !== 'function') {
+      return this.#kernels.flush(this.address, filter.as ?? ANY, filter.vip ?? ANY, now) >>> 0;
+    }
+    let ended = 0;
+    for (const [at, entry] of this.#live(now)) {
+      if (!filter(entry)) continue;
+      this.memory.u32[at + (L.BUCKET_EXPIRY >> 2)] = 0;
+      ended++;
+    }
+    return ended;
+  }
+
+  /** Live entries. */
+  *entries(now: number): IterableIterator<StickyEntry> {
+    for (const [, entry] of this.#live(now)) yield entry;
+  }
+
+  /**
+   * Copies the live entries to a new table of another size, which must not have entries of its own: that is how a table is
+   * resized. Returns how many found their bucket full; these flows go on untracked.
    */
   copyTo(other: StickyTable, now: number): number {
-    const { u32 } = this.#memory;
-    let lost = 0;
-    this.#walk(now, (at) => {
-      const { hash, expiry, vip, as } = this.#entry(at);
-      const bucket = (other.address + L.STICKY_HEADER + ((hash & (other.buckets - 1)) >>> 0) * L.BUCKET_BYTES) >>> 2;
-      const place = [0, 1, 2, 3].find((i) => u32[bucket + i + (L.BUCKET_EXPIRY >> 2)]! <= now);
-      if (place === undefined) {
-        lost++;
-        return;
-      }
-      const to = bucket + place;
-      u32[to + (L.BUCKET_HASH >> 2)] = hash;
-      u32[to + (L.BUCKET_VIP >> 2)] = vip;
-      u32[to + (L.BUCKET_AS >> 2)] = as;
-      u32[to + (L.BUCKET_EXPIRY >> 2)] = expiry;
-    });
-    return lost;
-  }
-
-  #entry(at: number): StickyEntry {
-    const { u32 } = this.#memory;
-    return {
-      hash: u32[at + (L.BUCKET_HASH >> 2)]!,
-      expiry: u32[at + (L.BUCKET_EXPIRY >> 2)]!,
-      vip: u32[at + (L.BUCKET_VIP >> 2)]!,
-      as: u32[at + (L.BUCKET_AS >> 2)]!,
-    };
-  }
-
-  /** Calls back with the word index of each live entry's hash. */
-  #walk(now: number, visit: (at: number) => void): void {
-    const { u32 } = this.#memory;
-    const first = (this.address + L.STICKY_HEADER) >>> 2;
-    const end = first + this.buckets * (L.BUCKET_BYTES >> 2);
-    for (let bucket = first; bucket < end; bucket += 16) {
-      for (let at = bucket; at < bucket + 4; at++) if (u32[at + (L.BUCKET_EXPIRY >> 2)]! > now) visit(at);
+    if (other.memory !== this.memory) {
+      throw new StickyError('LBD_STICKY_OPTIONS', 'both tables must be in one memory');
     }
+    return this.#kernels.copy(this.address, other.address, now) >>> 0;
+  }
+
+  #countBy(field: number, now: number): Map<number, number> {
+    const { u32, i32 } = this.memory;
+    const counts = new Map<number, number>();
+    for (const at of this.#slots()) {
+      if (i32[at + (L.BUCKET_EXPIRY >> 2)]! <= now) continue;
+      const index = u32[at + (field >> 2)]!;
+      counts.set(index, (counts.get(index) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  *#live(now: number): IterableIterator<[number, StickyEntry]> {
+    const { u32, i32 } = this.memory;
+    for (const at of this.#slots()) {
+      const expiry = i32[at + (L.BUCKET_EXPIRY >> 2)]!;
+      if (expiry <= now) continue;
+      const [hash, vip, as] = [L.BUCKET_HASH, L.BUCKET_VIP, L.BUCKET_AS].map((field) => u32[at + (field >> 2)]!);
+      yield [at, { hash: hash!, expiry, vip: vip!, as: as! }];
+    }
+  }
+
+  /** Word index of the first word of each entry. */
+  *#slots(): IterableIterator<number> {
+    const first = (this.address + L.STICKY_BYTES) >> 2;
+    const words = L.BUCKET_BYTES >> 2;
+    for (let i = 0; i < this.capacity; i++) yield first + (i >> 2) * words + (i & 3);
   }
 }
