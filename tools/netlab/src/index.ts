@@ -4,6 +4,16 @@ export type { Methods } from './actor/main.ts';
 export { Actor } from './actor.ts';
 export { Capture } from './capture.ts';
 export { Lab, Switch } from './lab.ts';
+export {
+  BalancerLab,
+  type BalancerLabOptions,
+  CLIENT_SIDE,
+  SERVER_SIDE,
+  VIP,
+  VIP_KEY,
+  VIP_URL,
+} from './lbd/balancer-lab.ts';
+export { Daemon, type DaemonConfig, type DaemonOptions, LBCTL, LBD } from './lbd/daemon.ts';
 export type { End, EndOptions, LinkOptions } from './link.ts';
 export { type ExecOptions, Namespace, type Output } from './namespace.ts';
 export { labSuite, obstacle, type Privileges, privileges } from './privileges.ts';

@@ -1,0 +1,139 @@
+import type { Actor } from '../actor.ts';
+import { Lab, type Switch } from '../lab.ts';
+import type { End } from '../link.ts';
+import type { Namespace } from '../namespace.ts';
+import { Daemon, type DaemonConfig } from './daemon.ts';
+
+/** The VIP of the labs, and how lbd's commands name it. */
+export const VIP = { address: '10.10.2.2', port: 8080, targetPort: 80 } as const;
+export const VIP_KEY = `${VIP.address}/32 protocol tcp port ${VIP.port}`;
+export const VIP_URL = `http://${VIP.address}:${VIP.port}/`;
+
+/** lbd's interfaces in the labs: towards the clients, and towards the servers. */
+export const CLIENT_SIDE = 'wan0';
+export const SERVER_SIDE = 'lan0';
+
+export interface BalancerLabOptions {
+  /** Number of servers, at most 200; 3 unless told. */
+  readonly servers?: number;
+  /** Queues of lbd's interfaces; 1 unless told. */
+  readonly queues?: number;
+}
+
+/**
+ * A client, a host for lbd, and servers:
+ *
+ *     client 10.1.0.2 --- 10.1.0.1 wan0 [lbd] lan0 192.168.1.254 --- switch --- 192.168.1.1, .2, .3 ...
+ *
+ * The client reaches 10.10.0.0/16, where VIPs are, and 192.168.1.0/24 through the lbd host; the servers' default route
+ * leads to it, and it forwards by its kernel whatever is not lbd's.
+ */
+export class BalancerLab {
+  readonly lab: Lab;
+  readonly client: Namespace;
+  readonly host: Namespace;
+  readonly servers: readonly Namespace[];
+  readonly network: Switch;
+  /** The client's end of its link, and lbd's two ends. */
+  readonly ends: { readonly client: End; readonly wan: End; readonly lan: End; readonly servers: readonly End[] };
+
+  private constructor(fields: Pick<BalancerLab, 'lab' | 'client' | 'host' | 'servers' | 'network' | 'ends'>) {
+    ({ lab: this.lab, client: this.client, host: this.host } = fields);
+    ({ servers: this.servers, network: this.network, ends: this.ends } = fields);
+  }
+
+  static async create(name: string, { servers: count = 3, queues = 1 }: BalancerLabOptions = {}): Promise<BalancerLab> {
+    const lab = await Lab.create(name);
+    try {
+      const client = await lab.namespace('client');
+      const host = await lab.namespace('lbd');
+      const network = await lab.switch('switch');
+      const [clientEnd, wan] = await lab.link(client, host, {
+        a: { name: 'eth0', addresses: ['10.1.0.2/24'] },
+        b: { name: CLIENT_SIDE, addresses: ['10.1.0.1/24'] },
+        queues,
+      });
+      const lan = await network.attach(host, {
+        a: { name: SERVER_SIDE, addresses: ['192.168.1.254/24'] },
+        queues,
+      });
+      await host.sysctl('net.ipv4.ip_forward', 1);
+      await client.ip('route add 10.10.0.0/16 via 10.1.0.1', 'route add 192.168.1.0/24 via 10.1.0.1');
+      const servers: Namespace[] = [];
+      const ends: End[] = [];
+      for (let n = 1; n <= count; n++) {
+        const server = await lab.namespace(`server${n}`);
+        ends.push(await network.attach(server, { a: { name: 'eth0', addresses: [`192.168.1.${n}/24`] } }));
+        await server.ip('route add default via 192.168.1.254');
+        servers.push(server);
+      }
+      return new BalancerLab({
+        lab,
+        client,
+        host,
+        servers,
+        network,
+        ends: { client: clientEnd, wan, lan, servers: ends },
+      });
+    } catch (error) {
+      await lab.destroy();
+      throw error;
+    }
+  }
+
+  /** Addresses of the servers. */
+  get serverAddresses(): string[] {
+    return this.servers.map((_, index) => `192.168.1.${index + 1}`);
+  }
+
+  /** Starts an actor in each server, named `server1`, ... */
+  serverActors(): Promise<Actor[]> {
+    return Promise.all(this.servers.map((server) => server.actor()));
+  }
+
+  /** Starts HTTP servers on the target port of all servers. */
+  async httpServers(port: number = VIP.targetPort): Promise<Actor[]> {
+    const actors = await this.serverActors();
+    await Promise.all(actors.map((actor) => actor.call('httpServer', { port })));
+    return actors;
+  }
+
+  /** The configuration for this lab: both interfaces, NAT4 on the servers' side, no VIP yet. */
+  config(interfaceOptions: Record<string, unknown> = { driver: 'af_xdp' }): DaemonConfig {
+    return {
+      interfaces: [CLIENT_SIDE, SERVER_SIDE].map((name) => ({ name, ...interfaceOptions })),
+      nat: { nat4: [SERVER_SIDE] },
+    };
+  }
+
+  /** The commands that make the VIP with all servers. */
+  get vipCommands(): string[] {
+    return [
+      `lb vip ${VIP_KEY} encap nat4 type clusterip target_port ${VIP.targetPort}`,
+      `lb as ${VIP_KEY} ${this.serverAddresses.join(' ')}`,
+    ];
+  }
+
+  /** Starts lbd on the host. */
+  start(config: DaemonConfig | string, name = 'lbd'): Promise<Daemon> {
+    return Daemon.start(this.host, config, { folder: this.lab.folder, name });
+  }
+
+  /** As `start`, without waiting until it answers. */
+  launch(config: DaemonConfig | string, options: { name?: string; under?: readonly string[] } = {}): Daemon {
+    return Daemon.launch(this.host, config, { folder: this.lab.folder, ...options });
+  }
+
+  /** Ids of the XDP programs on the host's interfaces, as ip(8) shows them. */
+  async xdpPrograms(): Promise<number[]> {
+    const links = await this.host.ipJson('-details', 'link', 'show');
+    return links.flatMap((link) => {
+      const { xdp } = link as { xdp?: { prog?: { id: number } } };
+      return xdp?.prog ? [xdp.prog.id] : [];
+    });
+  }
+
+  destroy(): Promise<void> {
+    return this.lab.destroy();
+  }
+}
