@@ -183,7 +183,7 @@ function open(node: usize, nat: usize, lb: usize, meta: usize, ip: usize, l4: us
   if (old != NEW) nat_end(nat, old);
   const server = load<u32>(meta, META_AS);
   const protocol: u32 = load<u8>(meta, META_PROTOCOL);
-  const vip = <usize>load<u32>(load<u32>(lb, LB_SERVERS) + (<usize>server << AS_SHIFT), AS_VIP);
+  const vip = <usize>load<u32>(<usize>load<u32>(lb, LB_SERVERS) + (<usize>server << AS_SHIFT), AS_VIP);
   const record: usize = <usize>load<u32>(lb, LB_VIPS) + (vip << VIP_SHIFT);
   const mask = load<u32>(record, VIP_MASK);
   const index = make(

@@ -19,9 +19,9 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
       fanOut: 'dpo',
       counters: {
         'sessions created': 'a flow began',
-        'other server taken': 'the chosen server had the client\'s address and port in use through another VIP',
+        'other server taken': "the chosen server had the client's address and port in use through another VIP",
         'session table full': 'dropped: no room for one session more',
-        'port in use': 'dropped: every server tried has the client\'s address and port in use through another VIP',
+        'port in use': "dropped: every server tried has the client's address and port in use through another VIP",
         truncated: 'dropped: the packet ends within its TCP or UDP header',
         'no ports': 'dropped: neither TCP nor UDP, or a later fragment',
       },
@@ -35,7 +35,7 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
       next: ['punt', 'drop'],
       counters: {
         translated: 'the session gave the address and port that the client used',
-        'static mapping': 'no session, but the server\'s port belongs to one VIP: translated',
+        'static mapping': "no session, but the server's port belongs to one VIP: translated",
         'no session': 'left to the kernel: of no session and no VIP',
         truncated: 'left to the kernel: the packet ends within its TCP or UDP header',
       },

@@ -60,7 +60,7 @@ import {
 /** Adds to the node's counter at place `counter` of its declaration. Call once a vector, with the vector's sum. */
 // @ts-ignore: decorator
 @inline export function count(node: usize, counter: usize, n: u64): void {
-  const at: usize = load<u32>(node, NODE_COUNTERS) + (counter << 3);
+  const at: usize = <usize>load<u32>(node, NODE_COUNTERS) + (counter << 3);
   store<u64>(at, load<u64>(at) + n);
 }
 /** Says why the packet is dropped or punted; the `drop` or `punt` node counts it. */
@@ -79,7 +79,7 @@ import {
  */
 // @ts-ignore: decorator
 @inline export function arcOf(node: usize): usize {
-  return load<u32>(node, NODE_ARC) + (load<u32>(node, NODE_POSITION) << 1);
+  return <usize>load<u32>(node, NODE_ARC) + (<usize>load<u32>(node, NODE_POSITION) << 1);
 }
 // @ts-ignore: decorator
 @inline export function nextFeature(arc: usize, meta: usize): i32 {

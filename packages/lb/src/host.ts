@@ -18,6 +18,9 @@ export interface LbHost {
   removePrefix(prefix: string): void;
   /** Seconds on the workers' clock, in which expiries are counted. */
   now(): number;
+  /** Packets from a server's address, protocol and port are return traffic of NAT from now on; called once a server. */
+  addReturn(address: string, protocol: number, port: number): void;
+  removeReturn(address: string, protocol: number, port: number): void;
   /** DPO for packets to an address now. */
   lookup(address: string): number;
   /** A DPO in words. */

@@ -242,24 +242,6 @@ export class LoadBalancer {
       }));
   }
 
-  /** Prefixes that are VIPs' now, each once. */
-  prefixes(): string[] {
-    return [...this.#prefixes.keys()];
-  }
-
-  /** Return traffic of a VIP's servers, for drivers' filters: each AS with the port that it answers from. */
-  returns(): { address: string; protocol: number; port: number }[] {
-    return [...this.#vips.values()].flatMap(({ spec, servers }) =>
-      spec.targetPort === undefined || spec.protocol === undefined
-        ? []
-        : [...servers.values()].map(({ address }) => ({
-            address,
-            protocol: PROTOCOLS[spec.protocol!],
-            port: spec.targetPort!,
-          })),
-    );
-  }
-
   #serverState(server: Server, flows: ReadonlyMap<number, number>): ServerState {
     const { memory } = this.#host.arena;
     const dpo = memory.u32[(this.#serverAt(server.index) + L.AS_DPO) >>> 2]!;
@@ -289,12 +271,16 @@ export class LoadBalancer {
     });
     const server: Server = { address, bytes, index, weight: 100, removed: false, buckets: 0, tracker };
     vip.servers.set(address, server);
+    const { protocol, targetPort } = vip.spec;
+    if (targetPort !== undefined) this.#host.addReturn(address, PROTOCOLS[protocol!], targetPort);
     this.#controls.get(vip.encap.name)?.serverAdded?.(index, vip.index, vip.spec);
     return server;
   }
 
   #freeServer(vip: Vip, server: Server): void {
     this.#controls.get(vip.encap.name)?.serverFreed?.(server.index, vip.index, vip.spec);
+    const { protocol, targetPort } = vip.spec;
+    if (targetPort !== undefined) this.#host.removeReturn(server.address, PROTOCOLS[protocol!], targetPort);
     server.tracker.close();
     vip.servers.delete(server.address);
     this.#serverPool.give(server.index);
@@ -400,7 +386,8 @@ export class LoadBalancer {
     const old = this.#stickyTables().map(({ address }) => address);
     const { buckets, timeout } = this.#conf;
     const tables = old.map(
-      (_, worker) => StickyTable.create(arena, { label: `lb: worker ${worker}: sticky table`, buckets, timeout }).address,
+      (_, worker) =>
+        StickyTable.create(arena, { label: `lb: worker ${worker}: sticky table`, buckets, timeout }).address,
     );
     await this.#host.onWorkers({ kind: 'lb-sticky', tables, now: this.#host.now() });
     await this.#host.epochs.quiescent();

@@ -102,7 +102,12 @@ export class RecordPool {
 /** A VIP's four counters, summed over the workers. */
 export function readVipCounters(memory: Memory, lb: LbHandles, vip: number) {
   const sum = (counter: number) =>
-    Number(lb.counters.reduce((n, at) => n + Atomics.load(memory.u64, ((at + (vip << L.VIP_COUNTERS_SHIFT)) >>> 3) + counter), 0n));
+    Number(
+      lb.counters.reduce(
+        (n, at) => n + Atomics.load(memory.u64, ((at + (vip << L.VIP_COUNTERS_SHIFT)) >>> 3) + counter),
+        0n,
+      ),
+    );
   return {
     existingSessions: sum(L.VIP_COUNTER_EXISTING),
     firstSession: sum(L.VIP_COUNTER_FIRST),
