@@ -27,7 +27,7 @@ describe('interface-output', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.nat(2), fc.integer({ min: 3, max: 0xffff })), { maxLength: 600 }), (txs) => {
         const before = made.counters('interface-output');
-        for (const tx of txs) made.inject(frame, 0, (packet) => void (packet.tx = tx));
+        for (const tx of txs) made.inject(frame, 0, (packet) => Object.assign(packet, { tx }));
         const sent = made.run();
         expect(sent.map(({ node, tx }) => [node, tx]).sort()).toEqual(
           txs.flatMap((tx) => (where[tx] ? [[where[tx], tx]] : [])).sort(),
@@ -46,7 +46,7 @@ describe('punt', () => {
   it('hands a packet back to the driver it came from, and counts why', async () => {
     const made = await bench('punt', PUNT, puntNode);
     const random = (i: number) => (i * 7919) % 3;
-    for (let i = 0; i < 500; i++) made.inject(frame, random(i), (packet) => void (packet.reason = i < 400 ? 1 : 2));
+    for (let i = 0; i < 500; i++) made.inject(frame, random(i), (packet) => Object.assign(packet, { reason: i < 400 ? 1 : 2 }));
     const sent = made.run();
     expect(sent).toHaveLength(500);
     for (const { node, rx } of sent) expect(node).toBe(rx === 0 ? 'sink' : 'second');
