@@ -172,10 +172,8 @@ export interface NodeRuntime {
   readonly state: 'polling' | 'active';
   readonly calls: number;
   readonly packets: number;
-  /** Nanoseconds spent in the node, as far as they were measured; NaN never: 0 when not. */
+  /** Time spent in the node. */
   readonly nanoseconds: number;
-  /** Packets of the calls that were timed, which `nanoseconds` is to be divided by. */
-  readonly timedPackets: number;
 }
 
 export interface WorkerRuntime {

@@ -27,17 +27,8 @@ const NO_PROTOCOL = 255;
 /** A word, or the number that VPP has for it. */
 function numbered<T extends readonly string[]>(words: T, what: string) {
   const error = `must be ${words.map((word, i) => `${word} (${i})`).join(', ')}${what}`;
-  return z.union(
-    [
-      z.string().regex(/^\S+$/),
-      z
-        .number()
-        .int()
-        .min(0)
-        .max(words.length - 1),
-    ],
-    { error },
-  );
+  const number = z.number({ error }).int({ error }).min(0, { error });
+  return z.union([z.string().regex(/^\S+$/), number.max(words.length - 1, { error })], { error });
 }
 
 const protocol = z.union([z.enum(['tcp', 'udp']), z.literal([6, 17, NO_PROTOCOL])], {

@@ -23,8 +23,6 @@ export const interfaceSchema = z.discriminatedUnion(
           .word('auto', 'native', 'generic')
           .default('auto')
           .describe('Where the XDP program runs: in the network driver, behind it, or in the driver if it is able to.'),
-        zero_copy: fields.flag().default(true).describe('Use zero-copy where the network driver can.'),
-        ring_size: fields.newLen().optional().describe('Descriptors of each ring, a power of two.'),
       })
       .describe('AF_XDP sockets: the fast way. Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.'),
     fields
@@ -34,8 +32,11 @@ export const interfaceSchema = z.discriminatedUnion(
       .record({
         ...common,
         driver: z.literal('pcap'),
-        input: file('pcap').optional().describe('The capture to read packets from.'),
-        output: file('pcap').optional().describe('The capture to write packets to.'),
+        in: file('pcap').optional().describe('The capture to take packets from.'),
+        out: file('pcap').optional().describe('The capture that gets the packets sent; interfaces may share one.'),
+        punt: file('pcap').optional().describe('The capture that gets the packets punted.'),
+        vector: fields.integer(1, 256).optional().describe('Packets that come in at a time; 256 unless told.'),
+        loop: fields.flag().optional().describe('Start again at the end of the input, for ever.'),
       })
       .describe('Capture files: needs no privilege.'),
   ],

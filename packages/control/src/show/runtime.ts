@@ -13,7 +13,7 @@ export function formatRuntime({ workers, nodes }: Runtime): string {
           node.calls,
           node.packets,
           Number(ratio(node.packets, node.calls)),
-          Number(ratio(node.nanoseconds, node.timedPackets)),
+          Number(ratio(node.nanoseconds, node.packets)),
         ]);
       const head = `worker ${worker}: ${seconds.toFixed(1)} s, ${breaths} breaths, ${sleeps} sleeps, buffers ${freeBuffers} free of ${buffers}`;
       return `${head}\n${table(['Name', 'State', 'Calls', 'Packets', 'Packets/Call', 'ns/Packet'], rows)}`;
