@@ -38,16 +38,9 @@ export class Rig {
     this.#pool = pool;
   }
 
-  /** @param prepare sets up what the graph's tables need, once they have their place */
-  static async create(
-    arena: Arena,
-    graph: Graph,
-    pool: Pool,
-    prepare: (graph: LinkedGraph, layout: GraphLayout) => Promise<void> | void = () => {},
-  ): Promise<Rig> {
+  static async create(arena: Arena, graph: Graph, pool: Pool): Promise<Rig> {
     const linked = graph.link();
     const layout = allocateGraph(arena, linked, { workers: 1, buffersPerWorker: BUFFERS });
-    await prepare(linked, layout);
     const runtime = new Runtime(arena.memory, linked, layout, 0, await compileKernels(linked));
     return new Rig(linked, layout, runtime, new GraphStats(arena.memory, linked, layout), pool);
   }

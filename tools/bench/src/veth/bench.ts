@@ -1,4 +1,4 @@
-import { Lab, obstacle } from '@lbd/netlab';
+import { Lab } from '@lbd/netlab';
 import type { Figure } from '../report.ts';
 import { inTurn, median, ratios, type Spread, spread } from '../statistics.ts';
 import { fixed, table } from '../table.ts';
@@ -12,6 +12,7 @@ import {
   xdpForward,
 } from './devices.ts';
 import { type Load, load } from './measure.ts';
+import { missing } from './requirements.ts';
 import { makeSite, type Site } from './topology.ts';
 
 export interface VethOptions {
@@ -25,7 +26,7 @@ const DEVICES: readonly Device[] = [xdpForward, kernelForwarding, nftablesDnat, 
 
 /** Each device forwards the same traffic over veth in turn. Resolves with undefined where that is not possible. */
 export async function vethBench(options: VethOptions, print: (text: string) => void) {
-  const why = obstacle('xdp');
+  const why = missing();
   if (why !== undefined) {
     print(`\nveth: skipped: ${why}`);
     return undefined;
