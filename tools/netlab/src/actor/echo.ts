@@ -13,6 +13,8 @@ export interface UdpLoad {
   readonly bytes?: number;
   /** Milliseconds to wait for an answer; 2000 unless told. */
   readonly timeout?: number;
+  /** Milliseconds to wait between two datagrams of a socket; 0 unless told. */
+  readonly interval?: number;
 }
 
 export interface UdpResult {
@@ -126,7 +128,7 @@ export function echoMethods(name: string) {
   };
 }
 
-async function udpFlow({ host, port, datagrams = 1, bytes = 32, timeout = 2000 }: UdpLoad) {
+async function udpFlow({ host, port, datagrams = 1, bytes = 32, timeout = 2000, interval = 0 }: UdpLoad) {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
@@ -145,6 +147,7 @@ async function udpFlow({ host, port, datagrams = 1, bytes = 32, timeout = 2000 }
     const [server, rest] = [answer.slice(0, answer.indexOf(':')), answer.slice(answer.indexOf(':') + 1)];
     if (rest !== payload) damaged++;
     answers.push(server);
+    if (interval > 0) await new Promise((resolve) => setTimeout(resolve, interval));
   }
   socket.close();
   return { localPort, answers, lost, damaged };
