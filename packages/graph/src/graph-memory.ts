@@ -45,16 +45,34 @@ export interface GraphSizes {
   readonly buffersPerWorker: number;
 }
 
-/** Makes room for a linked graph and fills in what kernels read, calling each node's `init` for each worker. */
-export function allocateGraph(arena: Arena, graph: LinkedGraph, sizes: GraphSizes): GraphLayout {
-  const { workers, buffersPerWorker } = sizes;
+/** Where the buffers of all workers are. Plain data. */
+export interface BufferAddresses {
+  /** Address of frame 0; frames of all workers follow each other. */
+  readonly frames: number;
+  readonly metadata: number;
+}
+
+/** Makes room for buffers. Before the graph, if drivers must open their ports before their nodes can be declared. */
+export function allocateBuffers(arena: Arena, { workers, buffersPerWorker }: GraphSizes): BufferAddresses {
   if (!Number.isInteger(workers) || workers < 1) throw new RangeError(`workers: ${workers}: must be 1 or more`);
   if (!Number.isInteger(buffersPerWorker) || buffersPerWorker < L.VECTOR_SIZE) {
     throw new RangeError(`buffers per worker: ${buffersPerWorker}: must be ${L.VECTOR_SIZE} or more`);
   }
   const buffers = workers * buffersPerWorker;
-  const frames = arena.allocate('buffers: frames', buffers * L.FRAME_BYTES, PAGE);
-  const metadata = arena.allocate('buffers: metadata', buffers * L.METADATA_BYTES, PAGE);
+  return {
+    frames: arena.allocate('buffers: frames', buffers * L.FRAME_BYTES, PAGE),
+    metadata: arena.allocate('buffers: metadata', buffers * L.METADATA_BYTES, PAGE),
+  };
+}
+
+/** Makes room for a linked graph and fills in what kernels read, calling each node's `init` for each worker. */
+export function allocateGraph(
+  arena: Arena,
+  graph: LinkedGraph,
+  sizes: GraphSizes,
+  { frames, metadata }: BufferAddresses = allocateBuffers(arena, sizes),
+): GraphLayout {
+  const { workers, buffersPerWorker } = sizes;
   const interfaces = arena.allocate('interface table', L.MAX_INTERFACES << L.INTERFACE_SHIFT);
   const arcs: Record<string, number> = {};
   for (const arc of graph.arcs.values()) {
@@ -89,7 +107,7 @@ function allocateWorker(
   const firstVector = arena.allocate(`${label}: vectors`, vectorCount * vectorBytes);
   const free = arena.allocate(`${label}: free buffers`, buffersPerWorker * 4);
   const first = index * buffersPerWorker;
-  for (let i = 0; i < buffersPerWorker; i++) memory.u32[(free >> 2) + i] = first + buffersPerWorker - 1 - i;
+  for (let i = 0; i < buffersPerWorker; i++) memory.u32[(free >>> 2) + i] = first + buffersPerWorker - 1 - i;
   const words: Array<[number, number]> = [
     [L.WORKER_INDEX, index],
     [L.WORKER_FRAMES, shared.frames],
@@ -103,7 +121,7 @@ function allocateWorker(
     [L.WORKER_INTERFACE_COUNTERS, interfaceCounters],
     [L.WORKER_COUNTERS, counters],
   ];
-  for (const [offset, word] of words) memory.u32[(block + offset) >> 2] = word;
+  for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
   const nodes = graph.nodes.map((node) => allocateNode(arena, node, shared, { block, counters, index }));
   return {
     index,
@@ -137,7 +155,7 @@ function allocateNode(
     [L.NODE_ARC, node.arc ? shared.arcs[node.arc.name]! : 0],
     [L.NODE_POSITION, node.arc?.position ?? 0],
   ];
-  for (const [offset, word] of words) memory.u32[(address + offset) >> 2] = word;
+  for (const [offset, word] of words) memory.u32[(address + offset) >>> 2] = word;
   declaration.init?.(memory, address + L.NODE_DATA, worker.index);
   return address;
 }
@@ -185,7 +203,7 @@ export class FeatureTable {
   #write(arc: string, interfaceIndex: number): void {
     const { path } = this.#graph.arcs.get(arc)!;
     const on = this.#on(arc, interfaceIndex);
-    const row = (this.#layout.arcs[arc]! >> 1) + interfaceIndex * L.FEATURE_STRIDE;
+    const row = (this.#layout.arcs[arc]! >>> 1) + interfaceIndex * L.FEATURE_STRIDE;
     let next = path.length - 1;
     for (let position = path.length - 2; position >= 0; position--) {
       const { slot } = this.#graph.byName.get(path[position]!)!.arc!;

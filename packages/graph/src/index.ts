@@ -3,7 +3,9 @@ export { GraphError, type GraphErrorCode } from './errors.ts';
 export { FreeStack } from './free-stack.ts';
 export { type Counter, Graph, type LinkedArc, type LinkedGraph, type LinkedNode } from './graph.ts';
 export {
+  allocateBuffers,
   allocateGraph,
+  type BufferAddresses,
   FeatureTable,
   type GraphLayout,
   type GraphSizes,
