@@ -85,6 +85,7 @@ export class KernelMirror {
   get routes(): Route[] {
     return [...this.#tables.route.values()];
   }
+  /** Those that are or were resolved; multicast groups are left out. */
   get neighbours(): Neighbour[] {
     return [...this.#tables.neighbour.values()];
   }
@@ -126,7 +127,7 @@ export class KernelMirror {
         if (change.action === 'delete') this.#reload('routes4', 'routes6');
         break;
       case 'neighbour':
-        this.#put('neighbour', change.value, change.action === 'new');
+        this.#put('neighbour', change.value, change.action === 'new' && isTold(change.value));
         break;
       case 'nexthop':
         this.#reload('routes4', 'routes6');
@@ -185,7 +186,7 @@ export class KernelMirror {
       case 'addresses':
         return this.#differ('address', await this.#netlink.addresses());
       case 'neighbours':
-        return this.#differ('neighbour', await this.#netlink.neighbours());
+        return this.#differ('neighbour', (await this.#netlink.neighbours()).filter(isTold));
       default: {
         const family = part === 'routes4' ? 4 : 6;
         const listed = await this.#netlink.routes(family);
@@ -220,6 +221,15 @@ export class KernelMirror {
     else table.delete(key);
     this.#options.onChange?.({ kind, before, now: there ? value : undefined } as unknown as MirrorChange);
   }
+}
+
+/**
+ * True for the neighbours that the kernel tells of. It lists others: those not resolved yet, which are as good as not
+ * there, and multicast groups, whose MAC address follows from theirs.
+ */
+function isTold({ state, address }: Neighbour): boolean {
+  const multicast = state === 'noarp' && (/^(22[4-9]|23\d)\./.test(address) || /^ff..:/.test(address));
+  return state !== 'none' && state !== 'incomplete' && !multicast;
 }
 
 const keys = {
