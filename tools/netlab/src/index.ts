@@ -13,7 +13,7 @@ export {
   VIP_KEY,
   VIP_URL,
 } from './lbd/balancer-lab.ts';
-export { Daemon, type DaemonConfig, type DaemonOptions, LBCTL, LBD } from './lbd/daemon.ts';
+export { Daemon, type DaemonConfig, type DaemonOptions, LBCTL, LBD, type Place } from './lbd/daemon.ts';
 export type { End, EndOptions, LinkOptions } from './link.ts';
 export { type ExecOptions, Namespace, type Output } from './namespace.ts';
 export { labSuite, obstacle, type Privileges, privileges } from './privileges.ts';

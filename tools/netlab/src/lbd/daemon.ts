@@ -1,8 +1,9 @@
+import type { SpawnOptions } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Namespace, Output } from '../namespace.ts';
+import type { Output } from '../namespace.ts';
 import type { Running } from '../running.ts';
 import { waitFor } from '../wait.ts';
 
@@ -26,22 +27,27 @@ export interface DaemonOptions {
   readonly under?: readonly string[];
 }
 
-/** An lbd running in a namespace of a lab. */
+/** Where programs run: a namespace of a lab, or something else that can start them. */
+export interface Place {
+  spawn(command: string, args: readonly string[], options: SpawnOptions): Running;
+}
+
+/** A running lbd, in a namespace of a lab or elsewhere. */
 export class Daemon {
   readonly process: Running;
   readonly socket: string;
   readonly config: string;
-  readonly #namespace: Namespace;
+  readonly #place: Place;
 
-  private constructor(namespace: Namespace, process: Running, config: string, socket: string) {
-    this.#namespace = namespace;
+  private constructor(place: Place, process: Running, config: string, socket: string) {
+    this.#place = place;
     this.process = process;
     this.config = config;
     this.socket = socket;
   }
 
   /** Starts lbd without waiting for anything: it may well refuse. */
-  static launch(namespace: Namespace, config: DaemonConfig | string, options: DaemonOptions): Daemon {
+  static launch(place: Place, config: DaemonConfig | string, options: DaemonOptions): Daemon {
     const { folder, name = 'lbd', under = [] } = options;
     const socket = join(folder, `${name}.sock`);
     const file = join(folder, `${name}.yaml`);
@@ -50,12 +56,12 @@ export class Daemon {
       typeof config === 'string' ? config : JSON.stringify({ ...SHARED_MEMORY, control: { socket }, ...config });
     writeFileSync(file, text);
     const [command, ...args] = [...under, process.execPath, LBD, '--config', file];
-    return new Daemon(namespace, namespace.spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), file, socket);
+    return new Daemon(place, place.spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), file, socket);
   }
 
   /** Starts lbd and waits until it answers; rejects with what it printed if it does not. */
-  static async start(namespace: Namespace, config: DaemonConfig | string, options: DaemonOptions): Promise<Daemon> {
-    const daemon = Daemon.launch(namespace, config, options);
+  static async start(place: Place, config: DaemonConfig | string, options: DaemonOptions): Promise<Daemon> {
+    const daemon = Daemon.launch(place, config, options);
     await daemon.ready();
     return daemon;
   }
@@ -85,8 +91,11 @@ export class Daemon {
   }
 
   /** Runs the program lbctl as a user does. */
-  lbctl(...args: string[]): Promise<Output> {
-    return this.#namespace.attempt(process.execPath, [LBCTL, '--socket', this.socket, ...args]);
+  async lbctl(...args: string[]): Promise<Output> {
+    const words = [LBCTL, '--socket', this.socket, ...args];
+    const running = this.#place.spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const { code } = await running.exited;
+    return { stdout: running.stdout, stderr: running.stderr, code };
   }
 
   /** Ends it and waits. */
