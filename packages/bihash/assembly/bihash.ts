@@ -260,29 +260,32 @@ function isEmpty(words: u32, word: u64): bool {
  */
 function grow(words: u32, table: usize, word: u64, hash: u32): u64 {
   const log2Pages = log2PagesOf(word) + 1;
-  if (log2Pages > <u32>MAX_LOG2_PAGES) return word;
-  let set = allocate(words, table, log2Pages);
-  if (!set) return word;
-  let after = nextWord(word, set, log2Pages);
-  if (!rehash(words, table, word, after, hash)) {
-    let done = false;
-    const larger = log2Pages < <u32>MAX_LOG2_PAGES ? allocate(words, table, log2Pages + 1) : 0;
-    if (larger) {
-      const try4 = nextWord(word, larger, log2Pages + 1);
-      done = rehash(words, table, word, try4, hash);
-      release(table, done ? set : larger, done ? log2Pages : log2Pages + 1);
-      if (done) after = try4;
-    }
-    if (!done) {
-      // The failed attempt left entries in it: start again from free ones.
-      release(table, set, log2Pages);
-      set = allocate(words, table, log2Pages);
-      if (!set) return word;
-      after = nextWord(word, set, log2Pages | WORD_LINEAR);
-      rehash(words, table, word, after, hash);
-    }
+  let after: u64 = word;
+  if (log2Pages <= <u32>MAX_LOG2_PAGES) {
+    after = spread(words, table, word, hash, log2Pages);
+    if (after == word && log2Pages < <u32>MAX_LOG2_PAGES) after = spread(words, table, word, hash, log2Pages + 1);
+    if (after == word) after = line(words, table, word, hash, log2Pages);
+  } else if (!isLinear(word)) {
+    after = line(words, table, word, hash, MAX_LOG2_PAGES);
   }
-  atomic.add<u32>(table + TABLE_SPLITS, 1);
+  if (after != word) atomic.add<u32>(table + TABLE_SPLITS, 1);
+  return after;
+}
+/** The entries in a new page-set, each in its page; `word` itself if one overflows or there is no room. */
+function spread(words: u32, table: usize, word: u64, hash: u32, log2Pages: u32): u64 {
+  const set = allocate(words, table, log2Pages);
+  if (!set) return word;
+  const after = nextWord(word, set, log2Pages);
+  if (rehash(words, table, word, after, hash)) return after;
+  release(table, set, log2Pages);
+  return word;
+}
+/** The entries in a new page-set one after the other; `word` itself if there is no room. */
+function line(words: u32, table: usize, word: u64, hash: u32, log2Pages: u32): u64 {
+  const set = allocate(words, table, log2Pages);
+  if (!set) return word;
+  const after = nextWord(word, set, log2Pages | WORD_LINEAR);
+  rehash(words, table, word, after, hash);
   return after;
 }
 /** Copies the entries of `from` into the free entries of `to`. False if one page overflows, or has no room for `hash`. */
