@@ -48,6 +48,8 @@ export const VIRTIO_NET_HDR_GSO = { none: 0, tcp4: 1, udp: 3, tcp6: 4, udpL4: 5,
 export const PACKET_OFFLOAD_WORDS = 3;
 
 export interface PacketSocketOptions {
+  /** A socket that another thread opened, with the same `offloads`: used as it is, the options below do nothing. */
+  readonly fd?: number;
   /** Name of the interface, for messages. */
   readonly name: string;
   readonly ifindex: number;
@@ -74,6 +76,10 @@ export class PacketSocket {
   constructor(options: PacketSocketOptions) {
     this.#name = options.name;
     this.#offloads = options.offloads ?? false;
+    if (options.fd !== undefined) {
+      this.fd = options.fd;
+      return;
+    }
     this.fd = check(addon().packetOpen(), 'socket(AF_PACKET)', options.name, { EPERM: NEEDS_NET_RAW });
     try {
       this.#set(options);
