@@ -1,6 +1,7 @@
 /** lb-nat4-in2out: the packets of servers get the very address and port that their client used, found by session. */
 import { hash16, search16, touch16 } from '@lbd/bihash/assembly/bihash16.ts';
-import { lookup4 } from '@lbd/fib/assembly/mtrie.ts';
+import { fib4Lookup } from '@lbd/fib/assembly/fib4.ts';
+import { DPO_FIRST_FREE, DPO_RECEIVE, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import {
   arcOf,
   bufferAt,
@@ -47,12 +48,6 @@ import {
 } from '../src/layout.ts';
 import { hasHeader } from './nat4.ts';
 import { keyTail, renew, seenOfTcp, sessionAt } from './session.ts';
-
-/** DPO types from here on lead to VIPs. */
-// @ts-ignore: decorator
-@inline const FIRST_VIP_DPO_TYPE: u32 = 8;
-// @ts-ignore: decorator
-@inline const DPO_RECEIVE: u32 = 2;
 
 export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const frames = framesOf(node);
@@ -136,8 +131,8 @@ export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize
  * not the load balancer's.
  */
 function withoutSession(nat: usize, lb: usize, table: usize, ip: usize, l4: usize, protocol: u32, whole: bool): i32 {
-  const type = lookup4(load<u32>(nat, NAT_FIB), load<u32>(ip, IP4_DESTINATION)) >>> 24;
-  if (type >= FIRST_VIP_DPO_TYPE) return TO_VIP;
+  const type = <i32>(fib4Lookup(load<u32>(nat, NAT_FIB), ip + IP4_DESTINATION) >>> DPO_SHIFT);
+  if (type >= DPO_FIRST_FREE) return TO_VIP;
   if (!whole || type == DPO_RECEIVE) return LEFT_ALONE;
   const k0 = <u64>load<u32>(ip, IP4_SOURCE);
   const k1 = keyTail(load<u16>(l4), protocol, KEY_SERVER);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Bihash } from '@lbd/bihash';
 import type { EncapControl, EncapHost, SessionUsage, VipSpec } from '@lbd/lb';
 import { AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb';
+import { PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet';
 import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 import type { NatHandles } from './tables.ts';
@@ -25,7 +26,7 @@ export class Nat4Control implements EncapControl {
   readonly #table: Bihash;
   readonly #list: number;
   /** VIPs of each server's address, protocol and port, and whether the VIP is a single address. */
-  readonly #vips = new Map<bigint, Map<number, boolean>>();
+  readonly #vips = new Map<string, Map<number, boolean>>();
   #from = 1;
 
   constructor(host: EncapHost, nat: NatHandles) {
@@ -52,9 +53,8 @@ export class Nat4Control implements EncapControl {
     await this.#freeDead(1, this.#used());
   }
 
-  countFlows(): Map<number, number> {
+  countFlows(now: number): Map<number, number> {
     const flows = new Map<number, number>();
-    const now = this.#host.now();
     for (const session of this.#live()) {
       if (this.#word(session, L.SESSION_EXPIRY) <= now) continue;
       const server = this.#word(session, L.SESSION_AS);
@@ -100,18 +100,19 @@ export class Nat4Control implements EncapControl {
     if (spec.protocol === undefined) return;
     const { memory } = this.#host.arena;
     const record = this.#host.lb.servers + (server << AS_SHIFT);
-    const address = BigInt(memory.u32[(record + AS_ADDRESS4) >>> 2]!);
-    const port = BigInt(memory.u16[(record + AS_PORT) >>> 1]!);
-    const protocol = spec.protocol === 'tcp' ? 6n : 17n;
-    const tail = port | (protocol << 32n) | (BigInt(L.KEY_SERVER) << 40n);
-    const key = address | (tail << 64n);
+    const bytes = new Uint8Array(16);
+    bytes.set(memory.u8.subarray(record + AS_ADDRESS4, record + AS_ADDRESS4 + 4));
+    bytes.set(memory.u8.subarray(record + AS_PORT, record + AS_PORT + 2), 8);
+    bytes[12] = spec.protocol === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP;
+    bytes[13] = L.KEY_SERVER;
+    const key = bytes.join('.');
     const vips = this.#vips.get(key) ?? new Map<number, boolean>();
     this.#vips.set(key, vips);
     if (add) vips.set(vip, spec.prefix.endsWith('/32'));
     else vips.delete(vip);
     const [only] = vips;
-    if (vips.size === 1 && only![1]) this.#table.set(key, BigInt(only![0]));
-    else this.#table.delete(key);
+    if (vips.size === 1 && only![1]) this.#table.set(bytes, BigInt(only![0]));
+    else this.#table.delete(bytes);
     if (vips.size === 0) this.#vips.delete(key);
   }
 

@@ -23,16 +23,24 @@ import {
   MIXED,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
-import { flowHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
+import { flowHash4, flowKeyed } from '@lbd/maglev/assembly/flow-hash.ts';
 import { IP4_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
-import { stickyBucket, stickyFind, stickyHit, stickyInsert, stickyTouch } from '@lbd/sticky/assembly/sticky.ts';
+import {
+  stickyAs,
+  stickyBucketAt,
+  stickyFind,
+  stickyFree,
+  stickyInsert,
+  stickyMask,
+  stickyRefresh,
+  stickyTimeout,
+} from '@lbd/sticky/assembly/sticky.ts';
 import {
   LB_COUNT_FRAGMENT,
   LB_COUNT_NO_SERVER,
   LB_COUNT_NO_VIP,
   LB_COUNTERS,
   LB_HASH,
-  LB_HASH_KIND,
   LB_NEXT_DROP,
   LB_NEXT_PUNT,
   LB_PORTS,
@@ -70,8 +78,9 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const vips: usize = load<u32>(lb, LB_VIPS);
   const ports: usize = load<u32>(lb, LB_PORTS);
   const sticky: usize = load<u32>(lb, LB_STICKY);
-  const tables: usize = load<u32>(lb, LB_HASH);
-  const kind = load<u32>(lb, LB_HASH_KIND);
+  const mask = stickyMask(sticky);
+  const flow: usize = load<u32>(lb, LB_HASH);
+  const keyed = flowKeyed(flow);
   let touched: u32 = 0;
   // Packets of a vector are mostly for one VIP: the last key and what it found are kept.
   let lastKey: u64 = <u64>-1;
@@ -96,10 +105,10 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
       vip = index;
     }
     const flags = load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_FLAGS);
-    const hash = flowHash4(tables, kind, load<u64>(ip, IP4_SOURCE), flags & VIP_SRC_IP_STICKY ? 0 : pair);
+    const hash = flowHash4(flow, keyed, load<u64>(ip, IP4_SOURCE), flags & VIP_SRC_IP_STICKY ? 0 : pair);
     store<u32>(meta, hash, META_HASH);
     store<u32>(lb + (<usize>i << 2), vip, LB_SCRATCH);
-    touched += stickyTouch(sticky, hash);
+    touched += load<u32>(stickyBucketAt(sticky, mask, hash));
   }
   store<u32>(lb, touched, LB_TOUCHED);
 }
@@ -110,8 +119,10 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const lb: usize = load<u32>(node, NODE_DATA);
   const vips: usize = load<u32>(lb, LB_VIPS);
   const sticky: usize = load<u32>(lb, LB_STICKY);
+  const mask = stickyMask(sticky);
   const fanout = fanoutOf(node);
   const now = nowOf(node);
+  const expiry = now + stickyTimeout(sticky);
   let first: u32 = 0;
   let different: u32 = 0;
   // Counters of the VIP under way, added up when another follows.
@@ -135,18 +146,25 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
     } else {
       const record = vips + (<usize>vip << VIP_SHIFT);
       const hash = load<u32>(meta, META_HASH);
-      const bucket = stickyBucket(sticky, hash);
+      const bucket = stickyBucketAt(sticky, mask, hash);
       const slot = stickyFind(bucket, hash, vip, now);
       let server: u32;
       if (slot >= 0) {
-        server = stickyHit(sticky, bucket, slot, now);
+        server = stickyAs(bucket, slot);
+        stickyRefresh(bucket, slot, expiry);
         existing++;
       } else {
         const place = hash & load<u32>(record, VIP_MASK);
         server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
-        if (server == 0) noServer++;
-        else if (stickyInsert(sticky, bucket, hash, vip, server, now)) fresh++;
-        else untracked++;
+        const free = stickyFree(bucket, now);
+        if (server == 0) {
+          noServer++;
+        } else if (free < 0) {
+          untracked++;
+        } else {
+          stickyInsert(bucket, free, hash, vip, server, expiry);
+          fresh++;
+        }
       }
       store<u32>(meta, server, META_AS);
       if (server == 0) {

@@ -58,8 +58,8 @@ export interface EncapControl {
   serverFreed?(server: number, vip: number, spec: VipSpec): void;
   /** End the flows of these servers at once. */
   flush?(servers: ReadonlySet<number>): void | Promise<void>;
-  /** How many live flows are held, by server index. */
-  countFlows?(): ReadonlyMap<number, number>;
+  /** How many flows that live at a second are held, by server index. */
+  countFlows?(now: number): ReadonlyMap<number, number>;
   /** Called about once a second: end what has timed out. */
   sweep?(): void | Promise<void>;
   usage?(): SessionUsage;

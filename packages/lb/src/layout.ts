@@ -53,10 +53,8 @@ export const LB_STICKY = 8;
 export const LB_PORTS = 12;
 /** u32: address of the worker's VIP counters: four u64 for each VIP, in the order of VIP_COUNTER_. */
 export const LB_COUNTERS = 16;
-/** u32: address of the tables of the flow hash. */
+/** u32: address of the flow hash (a FlowHash: its kind and its tables or key). */
 export const LB_HASH = 20;
-/** u32: HASH_CRC32C or HASH_KEYED. */
-export const LB_HASH_KIND = 24;
 /** u32: IPv4 source address of tunnels, wire order. */
 export const LB_SOURCE4 = 28;
 /** 16 bytes: IPv6 source address of tunnels. */
@@ -66,9 +64,6 @@ export const LB_TOUCHED = 48;
 /** VECTOR_SIZE u32: scratch of the choosing nodes, the VIP of each packet. */
 export const LB_SCRATCH = 64;
 export const LB_BYTES = 64 + 256 * 4;
-
-export const HASH_CRC32C = 0;
-export const HASH_KEYED = 1;
 
 /** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
 export const VIP_COUNTERS_SHIFT = 5;

@@ -1,4 +1,5 @@
 import { Bihash } from '@lbd/bihash';
+import { DPO_FIRST_FREE, dpo, dpoType, NO_ROUTE } from '@lbd/fib';
 import { addressBytes, addressText, parsePrefix, prefixText } from '@lbd/packet';
 import { StickyTable } from '@lbd/sticky';
 import type { Encap, EncapControl } from './encap.ts';
@@ -32,9 +33,8 @@ import {
   wideBytes,
 } from './vip.ts';
 
-/** DPO types from here on are those of VIPs: what leads to one would go round in circles. */
-const FIRST_VIP_DPO_TYPE = 8;
-const DPO_DROP = 0;
+/** Seconds by which a worker's idea of now may be behind. */
+const CLOCK_SLACK = 2;
 
 /**
  * The control plane of the load balancer: VIPs and their servers, written into the tables that the nodes read. Operations
@@ -222,7 +222,10 @@ export class LoadBalancer {
       conf: this.#conf,
       vips: this.#vips.size,
       servers: [...this.#vips.values()].reduce((n, { servers }) => n + servers.size, 0),
-      sticky: this.#stickyTables().map((table, worker) => ({ worker, ...table.usage(this.#host.now()) })),
+      sticky: this.#stickyTables().map((table, worker) => {
+        const { live, capacity } = table.usage(this.#host.now());
+        return { worker, used: live, capacity };
+      }),
       sessions,
     };
   }
@@ -244,14 +247,14 @@ export class LoadBalancer {
 
   #serverState(server: Server, flows: ReadonlyMap<number, number>): ServerState {
     const { memory } = this.#host.arena;
-    const dpo = memory.u32[(this.#serverAt(server.index) + L.AS_DPO) >>> 2]!;
+    const word = memory.u32[(this.#serverAt(server.index) + L.AS_DPO) >>> 2]!;
     return {
       address: server.address,
       weight: server.weight,
       buckets: server.buckets,
       flows: flows.get(server.index) ?? 0,
       state: server.removed ? 'removed' : 'used',
-      dpo: this.#host.describe(dpo),
+      dpo: this.#host.describe(word),
     };
   }
 
@@ -265,9 +268,10 @@ export class LoadBalancer {
     memory.u32[(at + L.AS_VIP) >>> 2] = vip.index;
     memory.view.setUint16(at + L.AS_PORT, vip.spec.targetPort ?? 0);
     memory.u8.set(wideBytes(bytes), at + L.AS_ADDRESS);
-    const tracker = this.#host.track(address, (dpo) => {
-      const loops = dpo >>> 24 >= FIRST_VIP_DPO_TYPE;
-      Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? DPO_DROP : dpo);
+    const tracker = this.#host.track(address, (word) => {
+      // What leads to a VIP (whose DPO types are the free ones) would go round in circles.
+      const loops = dpoType(word) >= DPO_FIRST_FREE;
+      Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : word);
     });
     const server: Server = { address, bytes, index, weight: 100, removed: false, buckets: 0, tracker };
     vip.servers.set(address, server);
@@ -290,7 +294,8 @@ export class LoadBalancer {
   async #reap(vip: Vip): Promise<void> {
     const removed = [...vip.servers.values()].filter((server) => server.removed);
     if (removed.length === 0) return;
-    const flows = this.#countFlows();
+    // A worker in the middle of a vector may have an earlier now, by which a flow lives that is over by ours.
+    const flows = this.#countFlows(this.#host.now() - CLOCK_SLACK);
     const idle = removed.filter(({ index }) => !flows.has(index));
     if (idle.length === 0) return;
     // Nobody can choose them any more; what was chosen before is past its vector after this.
@@ -304,14 +309,14 @@ export class LoadBalancer {
     await this.#controls.get(vip.encap.name)?.flush?.(new Set(indices));
   }
 
-  #countFlows(): Map<number, number> {
+  #countFlows(now = this.#host.now()): Map<number, number> {
     const flows = new Map<number, number>();
     for (const table of this.#stickyTables()) {
-      for (const [server, n] of table.countByAs(this.#host.now())) flows.set(server, (flows.get(server) ?? 0) + n);
+      for (const [server, n] of table.countByAs(now)) flows.set(server, (flows.get(server) ?? 0) + n);
     }
     // A flow that an encap holds is mostly in the sticky table, too: what both have is not counted twice.
     for (const control of this.#controls.values()) {
-      for (const [server, n] of control.countFlows?.() ?? []) flows.set(server, Math.max(flows.get(server) ?? 0, n));
+      for (const [server, n] of control.countFlows?.(now) ?? []) flows.set(server, Math.max(flows.get(server) ?? 0, n));
     }
     return flows;
   }
@@ -344,7 +349,7 @@ export class LoadBalancer {
     const text = spec.prefix;
     if (spec.port === undefined) {
       this.#prefixes.set(text, { text, group: 0, encap: spec.encap, vips: new Set([vip]) });
-      this.#host.addPrefix(text, (this.#host.dpoTypes.lb4 << 24) | vip.index);
+      this.#host.addPrefix(text, dpo(this.#host.dpoTypes.lb4, vip.index));
       return;
     }
     const group = peers?.group ?? this.#groupPool.take();
@@ -354,7 +359,7 @@ export class LoadBalancer {
       return;
     }
     this.#prefixes.set(text, { text, group, encap: spec.encap, vips: new Set([vip]) });
-    this.#host.addPrefix(text, (this.#host.dpoTypes['lb4-port'] << 24) | group);
+    this.#host.addPrefix(text, dpo(this.#host.dpoTypes['lb4-port'], group));
   }
 
   #unpublishVip(vip: Vip): void {
@@ -374,7 +379,7 @@ export class LoadBalancer {
     const { memory } = this.#host.arena;
     const { ip4SrcAddress, ip6SrcAddress, flowHash } = this.#conf;
     for (const block of this.#lb.blocks) {
-      memory.u32[(block + L.LB_HASH_KIND) >>> 2] = flowHash === 'keyed' ? L.HASH_KEYED : L.HASH_CRC32C;
+      memory.u32[(block + L.LB_HASH) >>> 2] = this.#lb.flowHashes[flowHash];
       if (ip4SrcAddress !== undefined) memory.u8.set(addressBytes(ip4SrcAddress), block + L.LB_SOURCE4);
       if (ip6SrcAddress !== undefined) memory.u8.set(addressBytes(ip6SrcAddress), block + L.LB_SOURCE6);
     }
@@ -440,7 +445,7 @@ export class LoadBalancer {
   }
 
   #checkLoop(vip: Vip, address: string): void {
-    if (this.#host.lookup(address) >>> 24 < FIRST_VIP_DPO_TYPE) return;
+    if (dpoType(this.#host.lookup(address)) < DPO_FIRST_FREE) return;
     throw new LbError(
       'LBD_LB_AS_LOOPS',
       `AS ${address} of ${vipName(vip.spec)}: packets to it would come back to a VIP, since the address lies in a VIP's prefix; use an address outside or add a longer route to it`,

@@ -1,9 +1,8 @@
-import { NewFlowFill } from '@lbd/maglev';
+import { fillNewFlowTable } from '@lbd/maglev';
 import type { LbHost } from './host.ts';
 import * as L from './layout.ts';
 import type { LbHandles } from './tables.ts';
 import type { Vip } from './vip.ts';
-import { wideBytes } from './vip.ts';
 
 /** Builds new-flow tables aside and publishes them by one store. */
 export class NewFlowTables {
@@ -31,11 +30,11 @@ export class NewFlowTables {
     const table = this.empty(vip.index, newLen);
     const servers = [...vip.servers.values()];
     const taking = servers.filter(({ removed, weight }) => !removed && weight > 0);
-    fillNewFlow(
+    fillNewFlowTable(
       arena,
       table,
       newLen,
-      taking.map(({ bytes, weight, index }) => ({ address: wideBytes(bytes), weight, index })),
+      taking.map(({ bytes, weight, index }) => ({ address: bytes, weight, value: index })),
     );
     const counts = new Map<number, number>();
     for (const index of arena.memory.u32.subarray(table >>> 2, (table >>> 2) + newLen)) {

@@ -1,5 +1,5 @@
 import { Bihash } from '@lbd/bihash';
-import { FlowHash } from '@lbd/maglev';
+import { FlowHash, type FlowHashKind } from '@lbd/maglev';
 import type { Arena, Memory } from '@lbd/memory';
 import { StickyTable } from '@lbd/sticky';
 import { LbError } from './errors.ts';
@@ -10,6 +10,8 @@ export interface LbHandles {
   readonly vips: number;
   readonly servers: number;
   readonly ports: number;
+  /** Addresses of the two flow hashes. */
+  readonly flowHashes: Readonly<Record<FlowHashKind, number>>;
   /** Per worker: address of the block that its nodes share (LB_ words). */
   readonly blocks: readonly number[];
   /** Per worker: address of its VIP counters. */
@@ -44,7 +46,10 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
     buckets: 4096,
     memoryBytes: Math.max(maxVips * 64, 1 << 20),
   }).address;
-  const hash = FlowHash.create(arena).address;
+  const flowHashes = {
+    crc32c: FlowHash.create(arena).address,
+    keyed: FlowHash.create(arena, { kind: 'keyed' }).address,
+  };
   const blocks: number[] = [];
   const counters: number[] = [];
   for (let worker = 0; worker < workers; worker++) {
@@ -57,14 +62,13 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
       [L.LB_STICKY, sticky.address],
       [L.LB_PORTS, ports],
       [L.LB_COUNTERS, counter],
-      [L.LB_HASH, hash],
-      [L.LB_HASH_KIND, L.HASH_CRC32C],
+      [L.LB_HASH, flowHashes.crc32c],
     ];
     for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
     blocks.push(block);
     counters.push(counter);
   }
-  return { vips, servers, ports, blocks, counters, maxVips, maxServers };
+  return { vips, servers, ports, flowHashes, blocks, counters, maxVips, maxServers };
 }
 
 /** Hands out indices of fixed-size records; index 0 is never used. */

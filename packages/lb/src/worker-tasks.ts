@@ -11,7 +11,9 @@ export function runLbTask(memory: Memory, lb: LbHandles, worker: number, task: L
   if (task.kind === 'lb-flush') {
     const { vip } = task;
     const servers = task.servers && new Set(task.servers);
-    table.flush((entry) => (vip === undefined || entry.vip === vip) && (!servers || servers.has(entry.as)));
+    const wanted = (entry: { vip: number; as: number }) =>
+      (vip === undefined || entry.vip === vip) && (!servers || servers.has(entry.as));
+    table.flush(wanted, 0);
     return;
   }
   const address = task.tables[worker]!;
