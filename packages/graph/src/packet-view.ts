@@ -114,16 +114,16 @@ export class PacketView {
   }
 
   #u16(offset: number): number {
-    return this.#memory.u16[(this.#meta + offset) >> 1]!;
+    return this.#memory.u16[(this.#meta + offset) >>> 1]!;
   }
   #set16(offset: number, value: number): void {
-    this.#memory.u16[(this.#meta + offset) >> 1] = value;
+    this.#memory.u16[(this.#meta + offset) >>> 1] = value;
   }
   #u32(offset: number): number {
-    return this.#memory.u32[(this.#meta + offset) >> 2]!;
+    return this.#memory.u32[(this.#meta + offset) >>> 2]!;
   }
   #set32(offset: number, value: number): void {
-    this.#memory.u32[(this.#meta + offset) >> 2] = value;
+    this.#memory.u32[(this.#meta + offset) >>> 2] = value;
   }
 }
 

@@ -42,7 +42,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** The node of test/assembly/steer.ts in TypeScript. */
 const steerFunction: NodeFunction = (context, vector, count, nexts) => {
-  const slots = context.memory.u32[(context.node + NODE_DATA) >> 2]!;
+  const slots = context.memory.u32[(context.node + NODE_DATA) >>> 2]!;
   for (let i = 0; i < count; i++) {
     const packet = context.packet(vector[i]!);
     const hops = packet.opaque;
@@ -66,7 +66,7 @@ function steer(name: string, to: readonly string[], process: NodeDeclaration['pr
     counters: { seen: 'packets seen', tired: 'no hop left' },
     dataBytes: 4,
     init: (memory, address) => {
-      memory.u32[address >> 2] = next.length;
+      memory.u32[address >>> 2] = next.length;
     },
     process,
     trace: (packet) => `${packet.opaque} hops left`,
@@ -102,7 +102,7 @@ async function outcome(
   for (const packet of packets) bench.inject(Uint8Array.of(packet.byte), 0, hops(packet.hops));
   const sent = bench.run().length;
   const counters = bench.stats.counters().filter(({ value }) => value !== 0n);
-  const free = bench.arena.memory.u32[(bench.layout.workers[0]!.block + WORKER_FREE_COUNT) >> 2];
+  const free = bench.arena.memory.u32[(bench.layout.workers[0]!.block + WORKER_FREE_COUNT) >>> 2];
   const seen = bench.stats.runtime().map(({ node, packets }) => `${node} ${packets}`);
   return {
     sent,

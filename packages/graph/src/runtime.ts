@@ -77,7 +77,7 @@ export class Runtime {
     this.#clock = options.clock ?? monotonicClock();
     this.#spare = [...this.#worker.vectors];
     const { nexts } = this.#worker;
-    this.#nextSlots = memory.u16.subarray(nexts >> 1, (nexts >> 1) + L.VECTOR_SIZE);
+    this.#nextSlots = memory.u16.subarray(nexts >>> 1, (nexts >>> 1) + L.VECTOR_SIZE);
     this.#packet = new PacketView(memory, layout.frames, layout.metadata);
     this.#drop = graph.byName.get('drop')!.index;
     const instances = new Map<string, WebAssembly.Exports>();

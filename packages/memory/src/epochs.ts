@@ -27,7 +27,7 @@ export class Epochs {
 
   /** Resolves when every worker has passed a quiescent point after this call. */
   async quiescent(): Promise<void> {
-    const words = Array.from({ length: this.#workers }, (_, i) => this.word(i) >> 2);
+    const words = Array.from({ length: this.#workers }, (_, i) => this.word(i) >>> 2);
     const before = words.map((at) => Atomics.load(this.#memory.i32, at));
     for (let i = 0; i < words.length; i++) {
       const at = words[i]!;
@@ -46,7 +46,7 @@ export class WorkerEpoch {
 
   constructor(memory: Memory, address: number) {
     this.#words = memory.i32;
-    this.#at = address >> 2;
+    this.#at = address >>> 2;
   }
 
   /** The worker starts to use shared tables. */
