@@ -188,7 +188,7 @@ function lockBucket(bucket: usize): u64 {
   return ADDED;
 }
 
-/** Removes a key. Returns ADDED (0) or MISSING. A bucket without entries gives its page-set back. */
+/** Removes a key. Returns ADDED (0) or MISSING. A bucket with few entries gives pages back. */
 // @ts-ignore: decorator
 @inline export function remove(words: u32, table: usize, hash: u32, k0: u64, k1: u64, k2: u64, k3: u64, k4: u64): i32 {
   const bucket = bucketOf(table, hash);
@@ -199,12 +199,9 @@ function lockBucket(bucket: usize): u64 {
     return MISSING;
   }
   atomic.store<u64>(valueAt(words, key), NONE);
-  if (isEmpty(words, word)) {
-    atomic.store<u64>(bucket, nextWord(word, 0, 0));
-    release(table, setOf(word), log2PagesOf(word));
-  } else {
-    atomic.store<u64>(bucket, nextWord(word, setOf(word), <u32>word & (WORD_LOG2_PAGES | WORD_LINEAR)));
-  }
+  const after = shrink(words, table, word, hash);
+  atomic.store<u64>(bucket, after);
+  if (setOf(after) != setOf(word)) release(table, setOf(word), log2PagesOf(word));
   atomic.sub<u32>(table + TABLE_SIZE, 1);
   return ADDED;
 }
@@ -244,16 +241,30 @@ function freeEntry(words: u32, table: usize, word: u64, hash: u32): usize {
   }
   return 0;
 }
-function isEmpty(words: u32, word: u64): bool {
+function countEntries(words: u32, word: u64): u32 {
   const end = setEnd(words, word);
+  let n: u32 = 0;
   for (let page = setOf(word); page < end; page += <usize>1 << pageShift(words)) {
-    for (let slot: usize = 0; slot < 4; slot++) {
-      if (load<u64>(valueAt(words, keyAt(words, page, slot))) != NONE) return false;
-    }
+    for (let slot: usize = 0; slot < 4; slot++) n += load<u64>(valueAt(words, keyAt(words, page, slot))) != NONE ? 1 : 0;
   }
-  return true;
+  return n;
 }
 
+/**
+ * The word after an entry was deleted: without a page-set if it was the last; with one of half the size once a quarter of
+ * the entries is in use, if they fit; otherwise the same, in the next generation.
+ */
+function shrink(words: u32, table: usize, word: u64, hash: u32): u64 {
+  const log2Pages = log2PagesOf(word);
+  const entries = countEntries(words, word);
+  if (!entries) return nextWord(word, 0, 0);
+  if (log2Pages && entries <= <u32>1 << log2Pages) {
+    let after = spread(words, table, word, hash, log2Pages - 1);
+    if (after == word && isLinear(word)) after = line(words, table, word, hash, log2Pages - 1);
+    if (after != word) return after;
+  }
+  return nextWord(word, setOf(word), <u32>word & (WORD_LOG2_PAGES | WORD_LINEAR));
+}
 /**
  * Builds a larger page-set with the bucket's entries and room for one with `hash`; returns its word, or `word` itself if
  * there is no room. Twice the pages, four times; if a page overflows even then, twice the pages searched linearly.

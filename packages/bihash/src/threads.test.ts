@@ -26,7 +26,7 @@ beforeAll(() => {
     cwd: packageFolder,
   });
   module = new WebAssembly.Module(readFileSync(out));
-});
+}, 60_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 interface Race {
