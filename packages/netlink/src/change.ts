@@ -48,6 +48,11 @@ export function parseChange({ type, flags, body }: Message): Change | undefined 
   }
 }
 
-function change<K extends keyof Kinds>(kind: K, is: boolean, value: Kinds[K] | undefined, flags: number): Change | undefined {
+function change<K extends keyof Kinds>(
+  kind: K,
+  is: boolean,
+  value: Kinds[K] | undefined,
+  flags: number,
+): Change | undefined {
   return value && ({ kind, action: is ? 'new' : 'delete', value, flags } as unknown as Change);
 }

@@ -4,6 +4,6 @@ export { KernelMirror, type MirrorChange, type Mirrored, type MirrorOptions } fr
 export type { Link, OperState } from './link.ts';
 export { isUsable, type Neighbour, type NeighbourState } from './neighbour.ts';
 export { NetlinkError, type NetlinkErrorCode } from './netlink-error.ts';
-export type { NexthopObject, NextHop } from './nexthop.ts';
+export type { NextHop, NexthopObject } from './nexthop.ts';
 export type { Route, RouteType } from './route.ts';
 export { type Follower, RtNetlink } from './rtnetlink.ts';

@@ -204,7 +204,11 @@ export class KernelMirror {
   }
 
   /** Makes the mirror have what was listed, and nothing else of the values that `of` selects. */
-  #differ<K extends keyof Mirrored>(kind: K, listed: readonly Mirrored[K][], of: (value: Mirrored[K]) => boolean = () => true) {
+  #differ<K extends keyof Mirrored>(
+    kind: K,
+    listed: readonly Mirrored[K][],
+    of: (value: Mirrored[K]) => boolean = () => true,
+  ) {
     const key = keys[kind] as (value: Mirrored[K]) => string;
     const left = new Set(listed.map(key));
     const table = this.#tables[kind] as unknown as Map<string, Mirrored[K]>;

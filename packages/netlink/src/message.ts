@@ -97,7 +97,9 @@ export function parseError(message: Message, what: string): NetlinkError | undef
   let text: string | undefined;
   if ((message.flags & C.NLM_F_ACK_TLVS) !== 0) {
     const quoted = (message.flags & C.NLM_F_CAPPED) !== 0 ? HEADER_BYTES : aligned(message.body.u32(4));
-    text = parseAttributes(message.body, 4 + quoted).get(C.NLMSGERR_ATTR_MSG)?.text();
+    text = parseAttributes(message.body, 4 + quoted)
+      .get(C.NLMSGERR_ATTR_MSG)
+      ?.text();
   }
   return NetlinkError.ofKernel(what, -errno, text);
 }

@@ -2,7 +2,7 @@ import { addressText } from '@lbd/packet';
 import { ipFamily } from './address.ts';
 import * as C from './constants.ts';
 import { type Bytes, needFixed, parseAttributes } from './message.ts';
-import { flagsOf, type NexthopObject, type NextHop, resolveNexthops } from './nexthop.ts';
+import { flagsOf, type NextHop, type NexthopObject, resolveNexthops } from './nexthop.ts';
 
 /** What becomes of a packet that a route applies to, in the kernel's order. */
 const TYPES = [

@@ -65,7 +65,9 @@ export async function ipRoutes(ns: Namespace, first: boolean): Promise<string[]>
         const destination = text(route.dst);
         const nexthops = hops.map((hop) => {
           const gateway = text(hop.gateway) || (isRaw(hop.via) ? text(hop.via.host) : '');
-          const dead = ((hop.flags as string[] | undefined) ?? []).some((flag) => flag === 'dead' || flag === 'linkdown');
+          const dead = ((hop.flags as string[] | undefined) ?? []).some(
+            (flag) => flag === 'dead' || flag === 'linkdown',
+          );
           return `${names.get(text(hop.dev))}/${gateway}/${hop.weight ?? 1}/${dead}`;
         });
         const device = family === '6' && !route.gateway && !route.nexthops ? text(route.dev) : '';

@@ -185,9 +185,14 @@ labSuite(describe, 'namespaces', 'rtnetlink against ip(8)', () => {
 
   it('finds its way back when changes were lost', async () => {
     const batch = (verb: string) =>
-      Array.from({ length: 12_000 }, (_, i) => `route ${verb} 172.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32 via 10.1.0.2`);
+      Array.from(
+        { length: 12_000 },
+        (_, i) => `route ${verb} 172.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32 via 10.1.0.2`,
+      );
     const asleep = agent.call('sleep', 4000);
-    await ns.exec('ip', ['-batch', '-'], { input: `${[...batch('add'), ...batch('del'), ...batch('add').slice(7)].join('\n')}\n` });
+    await ns.exec('ip', ['-batch', '-'], {
+      input: `${[...batch('add'), ...batch('del'), ...batch('add').slice(7)].join('\n')}\n`,
+    });
     await asleep;
     const { routes } = await waitFor('the routes', async () => {
       const state = await agent.call('mirror');

@@ -46,7 +46,8 @@ describe('punt', () => {
   it('hands a packet back to the driver it came from, and counts why', async () => {
     const made = await bench('punt', PUNT, puntNode);
     const random = (i: number) => (i * 7919) % 3;
-    for (let i = 0; i < 500; i++) made.inject(frame, random(i), (packet) => Object.assign(packet, { reason: i < 400 ? 1 : 2 }));
+    for (let i = 0; i < 500; i++)
+      made.inject(frame, random(i), (packet) => Object.assign(packet, { reason: i < 400 ? 1 : 2 }));
     const sent = made.run();
     expect(sent).toHaveLength(500);
     for (const { node, rx } of sent) expect(node).toBe(rx === 0 ? 'sink' : 'second');

@@ -1,0 +1,101 @@
+import { type DriverControl, DriverError, type OpenedPort, type OpenOptions } from '@lbd/io';
+import { interfaceFlags, interfaceIndex, PacketSocket, SystemError } from '@lbd/native';
+import { buildFilter } from './filter.ts';
+import { Hider } from './hider.ts';
+import { checkOptions } from './options.ts';
+import { AfPacketSteering } from './steering.ts';
+
+/** What a worker is told of a port. */
+export interface AfPacketDetails {
+  /** Sockets, one for each queue. */
+  readonly fds: readonly number[];
+  /** True if the kernel does not see lbd's traffic. */
+  readonly hidden: boolean;
+  /** Why it does, if so. */
+  readonly reason: string;
+}
+
+/** A filter that accepts nothing. */
+export const NOTHING = buildFilter({ prefixes: [], returns: [] });
+
+let fanouts = 0;
+
+export class AfPacketControl implements DriverControl {
+  readonly steering = new AfPacketSteering();
+  #hider: Promise<Hider | string> | undefined;
+
+  async open({ index, name, queues, options }: OpenOptions): Promise<OpenedPort> {
+    const { hide = true, receiveBuffer = 8 << 20 } = checkOptions(name, options);
+    const sockets: PacketSocket[] = [];
+    const close = (): void => {
+      for (const socket of sockets.splice(0)) socket.close();
+    };
+    try {
+      const ifindex = interfaceIndex(name);
+      if ((interfaceFlags(name) & 1) === 0) {
+        throw new DriverError('LBD_DRIVER_OPEN', `${name} is down: ip link set ${name} up`);
+      }
+      const group = (process.pid * 64 + ++fanouts) & 0xffff;
+      for (let queue = 0; queue < queues; queue++) {
+        const shared = queues > 1 ? { fanout: group } : {};
+        const socket = { name, ifindex, filter: NOTHING, receiveBuffer, offloads: true, ...shared };
+        sockets.push(new PacketSocket(socket));
+      }
+      const fds = sockets.map(({ fd }) => fd);
+      const reason = hide ? await this.#hide(index, name) : 'as configured';
+      this.steering.addPort(index, fds);
+      const hidden = reason === undefined;
+      const details: AfPacketDetails = { fds, hidden, reason: reason ?? '' };
+      const info = {
+        driver: 'af_packet',
+        index,
+        name,
+        ifindex,
+        mode: hidden ? 'copy, hidden from the kernel' : `copy, the kernel sees it too (${reason})`,
+        queues,
+        partialChecksums: true,
+        details,
+      };
+      return {
+        info,
+        close: async () => {
+          this.steering.removePort(index);
+          if (hidden) ((await this.#hider) as Hider).removePort(index);
+          close();
+        },
+      };
+    } catch (error) {
+      close();
+      throw explain(name, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    const hider = await this.#hider;
+    this.#hider = undefined;
+    if (hider instanceof Hider) await hider.close();
+  }
+
+  /** Hides lbd's traffic on the interface from the kernel; returns why not, if that does not work here. */
+  async #hide(index: number, name: string): Promise<string | undefined> {
+    this.#hider ??= Hider.start();
+    const hider = await this.#hider;
+    if (typeof hider === 'string') return `nft: ${hider}`;
+    hider.addPort(index, name);
+    const failure = await hider.done();
+    if (failure !== undefined) return `nft: ${failure}`;
+    this.steering.hideWith(hider);
+    return undefined;
+  }
+}
+
+function explain(port: string, error: unknown): unknown {
+  if (!(error instanceof SystemError)) return error;
+  const code =
+    error.code === 'ENODEV'
+      ? 'LBD_DRIVER_NO_INTERFACE'
+      : error.code === 'EPERM'
+        ? 'LBD_DRIVER_PRIVILEGE'
+        : 'LBD_DRIVER_OPEN';
+  return new DriverError(code, `af_packet port ${port}: ${error.message}`, { cause: error });
+}
