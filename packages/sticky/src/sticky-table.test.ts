@@ -1,0 +1,222 @@
+import { Arena } from '@lbd/memory';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { StickyTable } from './sticky-table.ts';
+
+interface Packet {
+  hash: number;
+  vip: number;
+  newflow: number;
+}
+interface Entry extends Omit<Packet, 'newflow'> {
+  as: number;
+  expiry: number;
+}
+type Counters = [existing: number, first: number, untracked: number, noServer: number];
+
+/** The rules, said simply: a bucket is a list of at most four live flows. */
+class Model {
+  readonly buckets: Entry[][];
+  readonly counters: Counters = [0, 0, 0, 0];
+  constructor(
+    buckets: number,
+    readonly timeout: number,
+  ) {
+    this.buckets = Array.from({ length: buckets }, () => []);
+  }
+  packet({ hash, vip, newflow }: Packet, now: number): number {
+    const index = hash % this.buckets.length;
+    const bucket = this.live(now, index);
+    this.buckets[index] = bucket;
+    const entry = bucket.find((e) => e.hash === hash && e.vip === vip);
+    if (entry) {
+      entry.expiry = now + this.timeout;
+      this.counters[0]++;
+      return entry.as;
+    }
+    if (newflow === 0) this.counters[3]++;
+    else if (bucket.length === 4) this.counters[2]++;
+    else {
+      bucket.push({ hash, vip, as: newflow, expiry: now + this.timeout });
+      this.counters[1]++;
+    }
+    return newflow;
+  }
+  live(now: number, index?: number): Entry[] {
+    const entries = index === undefined ? this.buckets.flat() : this.buckets[index]!;
+    return entries.filter((e) => e.expiry > now);
+  }
+}
+
+/** A table with room for vectors of up to 256 packets. */
+class Bench {
+  readonly arena = Arena.create(2 ** 22);
+  readonly #vector = this.arena.allocate('vector', 4 * 1024);
+  readonly #counters = this.arena.allocate('counters', 64);
+  run(table: StickyTable, packets: readonly Packet[], now: number): number[] {
+    const { u32 } = this.arena.memory;
+    const [hashes, vips, newflow, out] = [0, 1, 2, 3].map((i) => this.#vector + i * 1024) as [number, number, number, number];
+    packets.forEach((packet, i) => {
+      u32[hashes / 4 + i] = packet.hash;
+      u32[vips / 4 + i] = packet.vip;
+      u32[newflow / 4 + i] = packet.newflow;
+    });
+    table.lookup({ hashes, vips, newflow, out, count: packets.length, counters: this.#counters }, now);
+    return [...u32.subarray(out / 4, out / 4 + packets.length)];
+  }
+  counters(): number[] {
+    return [0, 1, 2, 3].map((i) => Number(this.arena.memory.u64[this.#counters / 8 + i]));
+  }
+  resetCounters(): void {
+    this.arena.memory.u64.fill(0n, this.#counters / 8, this.#counters / 8 + 4);
+  }
+}
+
+const bench = new Bench();
+const sorted = (entries: Iterable<Entry>) => [...entries].map((e) => JSON.stringify([e.hash, e.vip, e.as, e.expiry])).sort();
+const tally = (entries: Entry[], of: (entry: Entry) => number) => {
+  const counts = new Map<number, number>();
+  for (const entry of entries) counts.set(of(entry), (counts.get(of(entry)) ?? 0) + 1);
+  return counts;
+};
+
+// Few different hashes in few buckets, so that buckets fill; some hashes have their top bit set.
+const hash = fc.tuple(fc.integer({ min: 0, max: 40 }), fc.boolean()).map(([n, high]) => (high ? n + 0x80000000 : n));
+const packet = fc.record({ hash, vip: fc.integer({ min: 0, max: 3 }), newflow: fc.integer({ min: 0, max: 5 }) });
+const step = fc.record({
+  wait: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 8 })),
+  packets: fc.array(packet, { maxLength: 40, size: 'max' }),
+});
+const steps = fc.array(step, { maxLength: 25, size: 'max' });
+const filter = fc.record({ as: fc.integer({ min: 0, max: 6 }), vip: fc.integer({ min: 0, max: 4 }) }, { requiredKeys: [] });
+const matches = (f: { as?: number; vip?: number }) => (e: Entry) => (f.as ?? e.as) === e.as && (f.vip ?? e.vip) === e.vip;
+
+describe('StickyTable', () => {
+  it('follows the rules: refresh, insert, expiry, full buckets, no server', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(1, 2, 8), fc.integer({ min: 1, max: 10 }), steps, filter, (buckets, timeout, list, f) => {
+        const table = StickyTable.create(bench.arena, { buckets, timeout });
+        const model = new Model(buckets, timeout);
+        bench.resetCounters();
+        let now = 1000;
+        for (const { wait, packets } of list) {
+          now += wait;
+          expect(bench.run(table, packets, now)).toEqual(packets.map((p) => model.packet(p, now)));
+          expect(bench.counters()).toEqual(model.counters);
+        }
+        const live = model.live(now);
+        expect(sorted(table.entries(now))).toEqual(sorted(live));
+        expect(table.usage(now)).toEqual({ live: live.length, capacity: buckets * 4 });
+        expect(table.countByAs(now)).toEqual(tally(live, (e) => e.as));
+        expect(table.countByVip(now)).toEqual(tally(live, (e) => e.vip));
+        expect(table.count(f, now)).toBe(live.filter(matches(f)).length);
+        expect(table.flush(f, now)).toBe(live.filter(matches(f)).length);
+        expect(sorted(table.entries(now))).toEqual(sorted(live.filter((e) => !matches(f)(e))));
+        table.free(bench.arena);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('counts by server and VIP in a kernel, and leaves out what the array has no room for', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 64 });
+    const packets = Array.from({ length: 200 }, (_, i) => ({ hash: i, vip: i % 7, newflow: 1 + (i % 5) }));
+    bench.run(table, packets, 1000);
+    const counts = bench.arena.allocate('counts', 64);
+    const { u32 } = bench.arena.memory;
+    table.countByAsInto(counts, 4, 1000);
+    expect([...u32.subarray(counts / 4, counts / 4 + 6)]).toEqual([0, 40, 40, 40, 0, 0]);
+    u32.fill(0, counts / 4, counts / 4 + 16);
+    table.countByVipInto(counts, 16, 1000);
+    expect([...u32.subarray(counts / 4, counts / 4 + 8)]).toEqual([29, 29, 29, 29, 28, 28, 28, 0]);
+    u32.fill(0, counts / 4, counts / 4 + 16);
+    table.countByAsInto(counts, 16, 1040);
+    expect([...u32.subarray(counts / 4, counts / 4 + 16)]).toEqual(new Array(16).fill(0));
+  });
+
+  it('never evicts: the fifth flow of a bucket goes untracked until one is over', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 16, timeout: 40 });
+    const flow = (n: number, newflow: number) => ({ hash: n * 16, vip: 1, newflow });
+    expect(bench.run(table, [1, 2, 3, 4].map((n) => flow(n, n)), 1000)).toEqual([1, 2, 3, 4]);
+    // The fifth goes where the new-flow table says at each moment; the others stay.
+    expect(bench.run(table, [flow(5, 7)], 1000)).toEqual([7]);
+    expect(bench.run(table, [flow(5, 8), flow(1, 9), flow(2, 9), flow(3, 9)], 1039)).toEqual([8, 1, 2, 3]);
+    // Flow 4 is over at 1040, to the second.
+    expect(bench.run(table, [flow(5, 6)], 1040)).toEqual([6]);
+    expect(bench.run(table, [flow(5, 9), flow(4, 9)], 1040)).toEqual([6, 9]);
+    expect(table.usage(1040).live).toBe(4);
+  });
+
+  it('takes no entry for a flow without a server, and the server that comes next', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 16 });
+    expect(bench.run(table, [{ hash: 5, vip: 1, newflow: 0 }], 1000)).toEqual([0]);
+    expect(table.usage(1000).live).toBe(0);
+    expect(bench.run(table, [{ hash: 5, vip: 1, newflow: 3 }], 1000)).toEqual([3]);
+  });
+
+  it('flushes by any predicate', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 16 });
+    bench.run(table, [1, 2, 3, 4, 5].map((n) => ({ hash: n, vip: n, newflow: n })), 1000);
+    expect(table.flush(({ vip }) => vip % 2 === 1, 1000)).toBe(3);
+    expect([...table.entries(1000)].map(({ as }) => as)).toEqual([2, 4]);
+  });
+
+  it('keeps flows when it is resized, as far as buckets have room', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(1, 4, 16), fc.constantFrom(1, 4, 64), steps, (before, after, list) => {
+        const [table, other] = [before, after].map((buckets) => StickyTable.create(bench.arena, { buckets, timeout: 20 }));
+        let now = 1000;
+        for (const { wait, packets } of list) {
+          now += wait;
+          bench.run(table!, packets, now);
+        }
+        const entries = [...table!.entries(now)];
+        const lost = table!.copyTo(other!, now);
+        const copied = [...other!.entries(now)];
+        expect(copied.length).toBe(entries.length - lost);
+        // An entry is lost only where its new bucket is full.
+        const crowded = tally(entries, (e) => e.hash % after);
+        expect(lost).toBe([...crowded.values()].reduce((sum, n) => sum + Math.max(0, n - 4), 0));
+        const all = new Set(sorted(entries));
+        for (const entry of sorted(copied)) expect(all.has(entry)).toBe(true);
+        // They are found there.
+        const packets = copied.slice(0, 256).map((e) => ({ hash: e.hash, vip: e.vip, newflow: 99 }));
+        expect(bench.run(other!, packets, now)).toEqual(copied.slice(0, 256).map((e) => e.as));
+        table!.free(bench.arena);
+        other!.free(bench.arena);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('can be attached to', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 32, timeout: 7 });
+    expect(StickyTable.attach(bench.arena.memory, table.address)).toMatchObject({ buckets: 32, capacity: 128, timeout: 7 });
+  });
+
+  it('writes nothing outside its allocation', () => {
+    const arena = Arena.create(2 ** 20);
+    const [before, table, after] = [
+      arena.allocate('before', 64),
+      StickyTable.create(arena, { buckets: 1 }),
+      arena.allocate('after', 64),
+    ];
+    arena.memory.u8.fill(0xa5, before, before + 64).fill(0xa5, after, after + 64);
+    const vector = arena.allocate('vector', 4096);
+    for (let i = 0; i < 64; i++) arena.memory.u32.fill(i + 1, vector / 4 + i, vector / 4 + i + 1);
+    table.lookup({ hashes: vector, vips: vector, newflow: vector, out: vector + 1024, count: 64, counters: vector + 2048 }, 1);
+    expect(table.flush({}, 1)).toBe(4);
+    for (const at of [before, after]) {
+      expect(arena.memory.u8.subarray(at, at + 64).every((byte) => byte === 0xa5)).toBe(true);
+    }
+  });
+
+  it.each([{ buckets: 0 }, { buckets: 3 }, { buckets: 2 ** 25 }, { timeout: 0 }, { timeout: 1.5 }, { timeout: 2 ** 31 }])(
+    'refuses %o',
+    (options) => {
+      const arena = Arena.create(2 ** 20);
+      expect(() => StickyTable.create(arena, options)).toThrow(expect.objectContaining({ code: 'LBD_STICKY_OPTIONS' }));
+      expect(arena.allocations()).toEqual([]);
+    },
+  );
+});
