@@ -9,9 +9,9 @@ const FRESH = { requests: 300, connections: 10, perConnection: 1 };
 const KEPT = { requests: 300, connections: 30, perConnection: 10 };
 
 const PICTURE = `
-client               lbd                                    server1 192.168.1.1:80
-10.1.0.2 --- 10.1.0.1 ${CLIENT_SIDE}  ${SERVER_SIDE} 192.168.1.254 --- switch --- server2 192.168.1.2:80
-                                                            server3 192.168.1.3:80`.trimStart();
+                                                              +-- server1 192.168.1.1:80
+client 10.1.0.2 --- 10.1.0.1 ${CLIENT_SIDE} [lbd] ${SERVER_SIDE} 192.168.1.254 ---+-- server2 192.168.1.2:80
+                                                              +-- server3 192.168.1.3:80`.slice(1);
 
 export type LiveDriver = 'af_xdp' | 'af_packet';
 
