@@ -27,7 +27,7 @@ describe('the configuration file', () => {
       metrics: { enabled: true },
       lb: {},
       vips: [],
-      nat: [],
+      nat: { interfaces: [], options: { sessions: 2 ** 20, timeouts: {} } },
       commands: [],
       plugins: [],
       static: { interfaces: [], neighbours: [], routes: [] },
@@ -53,7 +53,7 @@ vips:
     new_len: 4096
     src_ip_sticky: true
     as: [{ address: 192.168.1.1 }, { address: 192.168.1.2, weight: 0 }]
-nat: { nat4: [lan0] }
+nat: { nat4: [lan0], sessions: 1000, timeouts: { udp: 30, tcp_closed: 5 } }
 commands:
   - lb vip 10.0.0.0/8
 static:
@@ -64,7 +64,10 @@ static:
     expect(config).toMatchObject({
       memory: 2 ** 29,
       lb: { ip4SrcAddress: '10.0.0.1', buckets: 4096, timeout: 30, flowHash: 'keyed' },
-      nat: [{ family: 4, interface: 'lan0', enable: true }],
+      nat: {
+        interfaces: [{ family: 4, interface: 'lan0', enable: true }],
+        options: { sessions: 1000, timeouts: { udp: 30, tcpClosed: 5 } },
+      },
       static: { interfaces: [{ mac: '02:00:00:00:00:0a', mtu: 1500, addresses: ['10.0.0.1/24'] }] },
     });
     expect(config.vips).toEqual([

@@ -22,10 +22,40 @@ const commandLine = fields.line('a command').superRefine((line, context) => {
   }
 });
 
+const seconds = (what: string) => fields.timeout().optional().describe(`${what}, seconds.`);
+
 const nat = fields.record({
   nat4: fields.list(fields.interfaceName(), 'interfaces').default([]).describe('Interfaces of IPv4 servers.'),
   nat6: fields.list(fields.interfaceName(), 'interfaces').default([]).describe('Interfaces of IPv6 servers.'),
+  sessions: fields
+    .integer(1, 1 << 24)
+    .optional()
+    .describe('Sessions there can be at a time; as many as the memory has KiB (a power of two) unless told.'),
+  timeouts: fields
+    .record({
+      udp: seconds('Idle time of UDP (300)'),
+      tcp_transitory: seconds('Idle time of TCP of which no reply was seen (240)'),
+      tcp_established: seconds('Idle time of TCP under way (7440)'),
+      tcp_closed: seconds('Idle time of TCP whose end was seen (60)'),
+    })
+    .prefault({})
+    .describe('After how much idle time sessions end.'),
 });
+
+/** What the NAT encaps are told, in their words. */
+export interface NatOptions {
+  readonly sessions: number;
+  readonly timeouts: Readonly<Record<string, number>>;
+}
+
+function natOptions({ sessions, timeouts }: z.output<typeof nat>, memory: number): NatOptions {
+  const { udp, tcp_transitory: tcpTransitory, tcp_established: tcpEstablished, tcp_closed: tcpClosed } = timeouts;
+  const given = Object.entries({ udp, tcpTransitory, tcpEstablished, tcpClosed }).filter(([, v]) => v !== undefined);
+  return {
+    sessions: sessions ?? 2 ** Math.floor(Math.log2(memory / 1024)),
+    timeouts: Object.fromEntries(given) as Record<string, number>,
+  };
+}
 
 /** The configuration file. Its output is what the daemon works with. */
 export const configSchema = fields
@@ -67,10 +97,10 @@ export const configSchema = fields
   })
   .transform((file, context) => {
     checkNames(file, context);
-    const nat = ([4, 6] as const).flatMap((family) =>
+    const interfaces = ([4, 6] as const).flatMap((family) =>
       file.nat[`nat${family}`].map((name) => operations.natInterface({ family, interface: name, enable: true })),
     );
-    return { ...file, nat };
+    return { ...file, nat: { interfaces, options: natOptions(file.nat, file.memory) } };
   });
 
 type Draft = {

@@ -1,0 +1,203 @@
+import { type ControlServer, type DataplaneModel, type Lbd, type LbdConfig, serveControl } from '@lbd/control';
+import { IpTables, RouteTable } from '@lbd/fib';
+import { allocateBuffers, allocateGraph, compileKernels, FeatureTable, monotonicClock } from '@lbd/graph';
+import { allocateLb, LoadBalancer } from '@lbd/lb';
+import { Arena, Epochs } from '@lbd/memory';
+import { Cleanup } from './cleanup.ts';
+import { configure } from './configure.ts';
+import { buildGraph, type GraphPlan, loadParts } from './dataplane.ts';
+import { Interfaces } from './interfaces.ts';
+import { KernelWorld } from './kernel-world.ts';
+import { lbHost } from './lb-host.ts';
+import { lbModel } from './lb-model.ts';
+import { metricsPage } from './metrics.ts';
+import { openPorts } from './ports.ts';
+import { GraphView } from './show/graph-view.ts';
+import { Traces } from './show/traces.ts';
+import { StaticWorld } from './static-world.ts';
+import { version } from './version.ts';
+import { startWorkers } from './worker/start-workers.ts';
+import { type World, WorldSink } from './world.ts';
+
+/** Where a daemon tells what happens. A pino logger is one. */
+export interface Log {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+export interface DaemonOptions {
+  readonly log: Log;
+  /** Serve the control socket; true unless told. */
+  readonly control?: boolean;
+  /** A worker or another part failed for good: the daemon must end. */
+  readonly onFailure: (error: Error) => void;
+}
+
+const TICK_MS = 1000;
+
+/** A running lbd. */
+export class Daemon {
+  readonly lbd: Lbd;
+  /** Resolves when every input has ended, which only captures do. */
+  readonly finished: Promise<void>;
+  readonly #cleanup: Cleanup;
+
+  private constructor(lbd: Lbd, finished: Promise<void>, cleanup: Cleanup) {
+    this.lbd = lbd;
+    this.finished = finished;
+    this.#cleanup = cleanup;
+  }
+
+  /** Starts everything; what fails undoes the rest. @throws coded errors for what a user can put right */
+  static async start(config: LbdConfig, options: DaemonOptions): Promise<Daemon> {
+    const cleanup = new Cleanup();
+    try {
+      return await start(config, options, cleanup);
+    } catch (error) {
+      await cleanup.run();
+      throw error;
+    }
+  }
+
+  /** Ends everything: interfaces are the kernel's alone again. @returns what went wrong */
+  close(): Promise<unknown[]> {
+    return this.#cleanup.run();
+  }
+
+  /** @internal */
+  static make(lbd: Lbd, finished: Promise<void>, cleanup: Cleanup): Daemon {
+    return new Daemon(lbd, finished, cleanup);
+  }
+}
+
+async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup): Promise<Daemon> {
+  const { log, onFailure } = options;
+  const clock = monotonicClock();
+  const begun = clock();
+
+  // Memory, then ports (their rings and frames live in it), then the graph (its nodes know the ports).
+  const arena = Arena.create(config.memory);
+  const { memory } = arena;
+  const epochs = new Epochs(arena, config.workers);
+  const sizes = { workers: config.workers, buffersPerWorker: config.buffers };
+  const buffers = allocateBuffers(arena, sizes);
+  const named = { drivers: [...new Set(config.interfaces.map(({ driver }) => driver))], plugins: config.plugins };
+  const parts = await loadParts(named);
+  const pool = { frames: buffers.frames, count: config.workers * config.buffers, perWorker: config.buffers };
+  const ports = await openPorts(config, parts.drivers, arena, pool, cleanup);
+
+  const tables = new IpTables(arena, epochs);
+  const lb = allocateLb(arena, { workers: config.workers });
+  const fib = { fib4: tables.fib4.address };
+  const encapStates = parts.encaps.map((encap) => encap.allocate?.(arena, encapOptions(config, encap.name), fib));
+  const plan: GraphPlan = { ...named, ports: ports.infos, tables: tables.addresses, lb, encapStates };
+  const graph = buildGraph(plan, parts).link();
+  const layout = allocateGraph(arena, graph, sizes, buffers);
+  const features = new FeatureTable(memory, graph, layout);
+  const interfaces = new Interfaces(memory, layout, features, ports.infos, plan.drivers);
+
+  // What the kernel, or the configuration, says of links, addresses, routes and neighbours.
+  let world: World | undefined;
+  const routes = new RouteTable(tables, {
+    onResolve: (index, address) => world?.resolve(index, address),
+    interfaceName: (index) => interfaces.nameOf(index),
+  });
+  const sink = new WorldSink(ports.infos, interfaces, routes);
+  const fault = (error: unknown) => log.error({ err: error }, 'a fault, lbd goes on');
+  new StaticWorld(config.static, ports.infos, sink);
+  if (ports.infos.some(({ ifindex }) => ifindex !== 0)) {
+    world = await KernelWorld.start(ports.infos, sink, fault);
+    cleanup.add(() => world?.close());
+  }
+
+  // Workers, held until the configuration is complete.
+  const traces = new Traces(begun);
+  const team = await startWorkers({
+    arena,
+    epochs,
+    plan,
+    layout,
+    modules: await compileKernels(graph),
+    count: config.workers,
+    sleepOnFiles: ports.infos.some(({ ifindex }) => ifindex !== 0),
+    cleanup,
+    events: {
+      onTraces: (some) => traces.add(some),
+      onPost: (message) => {
+        const { type, interface: index, address } = message as { type?: string; interface: number; address: string };
+        if (type === 'resolve') world?.resolve(index, address);
+      },
+      onFailure,
+    },
+  });
+
+  const host = lbHost({ arena, epochs, graph, routes, steering: ports.steering, onWorkers: (task) => team.task(task) });
+  const controls = new Map(
+    parts.encaps.flatMap((encap, i) => {
+      const encapHost = { arena, epochs, lb, now: host.now };
+      return encap.control ? [[encap.name, encap.control(encapHost, encapStates[i])] as const] : [];
+    }),
+  );
+  const balancer = new LoadBalancer(host, lb, parts.encaps, controls);
+  const view = new GraphView(memory, graph, layout, team.workers);
+  const dataplane: DataplaneModel = {
+    version: () => ({
+      version,
+      node: process.version,
+      workers: config.workers,
+      uptime: (clock() - begun) / 1000,
+    }),
+    runtime: () => view.runtime(),
+    clearRuntime: () => view.clearRuntime(),
+    errors: () => view.errors(),
+    clearErrors: () => view.clearErrors(),
+    interfaces: () => interfaces.states(),
+    nodes: () => view.nodes(),
+    routes: (family) => routes.entries(family).map(({ prefix, paths }) => ({ prefix, paths })),
+    memory: () => ({ bytes: arena.bytes, remaining: arena.remaining, allocations: arena.allocations() }),
+    traceAdd: (count) => team.trace(count),
+    trace: () => traces.list(),
+    clearTrace: () => traces.clear(),
+  };
+  const lbd: Lbd = { lb: lbModel(balancer, parts.encaps, interfaces, ports.steering), dataplane };
+
+  await configure(lbd, config);
+  if (options.control ?? true) {
+    const control = await serve(lbd, config, view, log, fault);
+    cleanup.add(() => control.close());
+  }
+  const ticker = setInterval(() => {
+    world?.tick();
+    balancer.sweep().catch(fault);
+  }, TICK_MS);
+  cleanup.add(() => clearInterval(ticker));
+  team.go();
+  log.info(
+    { interfaces: ports.infos.map(({ name, driver, mode }) => `${name} (${driver} ${mode})`), workers: config.workers },
+    'lbd runs',
+  );
+  return Daemon.make(lbd, team.finished, cleanup);
+}
+
+/** What the configuration has for an encap. */
+function encapOptions({ nat }: LbdConfig, name: string): Readonly<Record<string, unknown>> {
+  return name === 'nat4' || name === 'nat6' ? { ...nat.options } : {};
+}
+
+function serve(
+  lbd: Lbd,
+  config: LbdConfig,
+  view: GraphView,
+  log: Log,
+  onFault: (error: unknown) => void,
+): Promise<ControlServer> {
+  const metrics = metricsPage({ lbd, counters: () => view.counters() });
+  return serveControl(lbd, {
+    socket: config.control.socket,
+    version,
+    onFault,
+    onCommand: (command) => log.info({ command }, 'command'),
+    ...(config.metrics.enabled ? { metrics } : {}),
+  });
+}

@@ -1,0 +1,60 @@
+/**
+ * The graph of lbd, from plain data: the main thread builds it to allocate and describe it, each worker to run it. All
+ * must get the same one, so nothing else may decide what is in it.
+ */
+import { addIpNodes, type TableAddresses } from '@lbd/fib';
+import { Graph } from '@lbd/graph';
+import { type Driver, interfaceOutputNode, OUTPUT, type PortInfo, PUNT, puntNode } from '@lbd/io';
+import { ENCAP_FAN_OUT, type Encap, type LbHandles, lbNodes } from '@lbd/lb';
+import { loadDriver } from './drivers.ts';
+import { loadEncaps } from './encaps.ts';
+
+/** What decides about the graph. Structured-cloneable. */
+export interface GraphPlan {
+  /** Drivers in use; a driver's place is INTERFACE_DRIVER of its interfaces. */
+  readonly drivers: readonly string[];
+  readonly ports: readonly PortInfo[];
+  readonly plugins: readonly string[];
+  readonly tables: TableAddresses;
+  readonly lb: LbHandles;
+  /** What each encap allocated, in the order in which encaps are loaded. */
+  readonly encapStates: readonly unknown[];
+}
+
+/** The code that a plan names. */
+export interface GraphParts {
+  readonly drivers: readonly Driver[];
+  readonly encaps: readonly Encap[];
+}
+
+export async function loadParts(plan: Pick<GraphPlan, 'drivers' | 'plugins'>): Promise<GraphParts> {
+  const [drivers, encaps] = await Promise.all([Promise.all(plan.drivers.map(loadDriver)), loadEncaps(plan.plugins)]);
+  return { drivers, encaps };
+}
+
+/** Declares all nodes. Order matters where packages share a fan-out: members are known by their places. */
+export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Graph {
+  const graph = new Graph();
+  graph.add(interfaceOutputNode, puntNode);
+  for (const driver of drivers) {
+    graph.add(...driver.nodes(plan.ports.filter((port) => port.driver === driver.name)));
+    graph.fanOut(OUTPUT, `${driver.name}-output`);
+    graph.fanOut(PUNT, `${driver.name}-punt`);
+  }
+  addIpNodes(graph, plan.tables);
+  graph.add(...lbNodes(plan.lb));
+  graph.fanOut('dpo', 'lb4', 'lb4-port');
+  encaps.forEach((encap, i) => {
+    graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));
+    graph.fanOut(ENCAP_FAN_OUT, encap.name);
+    for (const feature of encap.features ?? []) graph.feature(feature);
+  });
+  return graph;
+}
+
+/** A node's place in a fan-out, by which tables refer to it. */
+export function placeIn(fanOuts: ReadonlyMap<string, readonly string[]>, fanOut: string, node: string): number {
+  const place = fanOuts.get(fanOut)?.indexOf(node) ?? -1;
+  if (place < 0) throw new RangeError(`node ${node} is no member of the fan-out ${fanOut}`);
+  return place;
+}

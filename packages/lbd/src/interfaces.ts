@@ -1,0 +1,94 @@
+import type { InterfaceState } from '@lbd/control';
+import { ControlError } from '@lbd/control';
+import type { FeatureTable, GraphLayout } from '@lbd/graph';
+import { InterfaceTable, type PortInfo } from '@lbd/io';
+import type { Memory } from '@lbd/memory';
+
+/** Features that complete the checksums that local senders leave to hardware, by arc. */
+const CHECKSUM_FEATURES = ['l4-checksum', 'l4-checksum6'];
+
+/** The interfaces of lbd: the table that nodes read, the addresses of each, what is enabled on them. */
+export class Interfaces {
+  readonly table: InterfaceTable;
+  readonly #ports: readonly PortInfo[];
+  readonly #features: FeatureTable;
+  readonly #layout: GraphLayout;
+  readonly #arcs: readonly string[];
+  readonly #addresses = new Map<number, Set<string>>();
+
+  /** @param drivers names, in the order of the fan-out `output` */
+  constructor(
+    memory: Memory,
+    layout: GraphLayout,
+    features: FeatureTable,
+    ports: readonly PortInfo[],
+    drivers: readonly string[],
+  ) {
+    this.table = new InterfaceTable(memory, layout.interfaces);
+    this.#ports = ports;
+    this.#features = features;
+    this.#layout = layout;
+    this.#arcs = Object.keys(layout.arcs);
+    for (const port of ports) {
+      const { name, ifindex, partialChecksums = false } = port;
+      const driver = drivers.indexOf(port.driver);
+      const index = this.table.add({ name, ifindex, driver, partialChecksums });
+      if (index !== port.index)
+        throw new Error(`interface ${name} has index ${index}, its driver thinks ${port.index}`);
+      if (partialChecksums) for (const feature of CHECKSUM_FEATURES) features.set(feature, index, true);
+    }
+  }
+
+  /** @throws ControlError LBD_NO_SUCH_INTERFACE */
+  find(name: string): number {
+    const index = this.table.find(name);
+    if (index !== undefined) return index;
+    const names = this.#ports.map((port) => port.name).join(', ');
+    throw new ControlError('LBD_NO_SUCH_INTERFACE', `there is no interface "${name}": lbd has ${names}`);
+  }
+
+  nameOf(index: number): string {
+    return this.#ports[index]?.name ?? `interface ${index}`;
+  }
+
+  setFeature(node: string, index: number, on: boolean): void {
+    this.#features.set(node, index, on);
+  }
+
+  /** An address came to or went from an interface. ICMP errors are sent from the first of each family. */
+  setAddress(index: number, address: string, there: boolean): void {
+    const all = this.#addresses.get(index) ?? new Set<string>();
+    this.#addresses.set(index, all);
+    if (there) all.add(address);
+    else all.delete(address);
+    const first = (family6: boolean) => [...all].find((text) => text.includes(':') === family6)?.split('/')[0] ?? '';
+    this.table.update(index, { ip4: first(false), ip6: first(true) });
+  }
+
+  states(): InterfaceState[] {
+    const blocks = this.#layout.workers.map(({ block }) => block);
+    return this.table.list().map((entry) => {
+      const port = this.#ports[entry.index]!;
+      const counters = this.table.counters(entry.index, blocks);
+      return {
+        index: entry.index,
+        name: entry.name,
+        driver: port.driver,
+        mode: port.mode,
+        up: entry.up,
+        mtu: entry.mtu,
+        mac: entry.mac,
+        ifindex: entry.ifindex,
+        queues: port.queues,
+        addresses: [...(this.#addresses.get(entry.index) ?? [])],
+        features: this.#arcs.flatMap((arc) => this.#features.enabled(arc, entry.index)),
+        rxPackets: Number(counters.rxPackets),
+        rxBytes: Number(counters.rxBytes),
+        txPackets: Number(counters.txPackets),
+        txBytes: Number(counters.txBytes),
+        rxDrops: Number(counters.rxDrops),
+        txDrops: Number(counters.txDrops),
+      };
+    });
+  }
+}

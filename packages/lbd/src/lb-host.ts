@@ -1,0 +1,49 @@
+import { DPO, type RouteTable } from '@lbd/fib';
+import { type LinkedGraph, monotonicClock, secondsAt } from '@lbd/graph';
+import type { Steering } from '@lbd/io';
+import { ENCAP_FAN_OUT, type LbHost, type LbTask } from '@lbd/lb';
+import type { Arena, Epochs } from '@lbd/memory';
+import { addressBytes } from '@lbd/packet';
+import { placeIn } from './dataplane.ts';
+
+export interface LbHostParts {
+  readonly arena: Arena;
+  readonly epochs: Epochs;
+  readonly graph: LinkedGraph;
+  readonly routes: RouteTable;
+  readonly steering: Steering;
+  readonly onWorkers: (task: LbTask) => Promise<void>;
+}
+
+/** The rest of the dataplane, as the load balancer sees it. */
+export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: LbHostParts): LbHost {
+  const clock = monotonicClock();
+  const dpoTypes = { lb4: placeIn(graph.fanOuts, DPO, 'lb4'), 'lb4-port': placeIn(graph.fanOuts, DPO, 'lb4-port') };
+  routes.formats.set(dpoTypes.lb4, (index) => `VIP ${index}`);
+  routes.formats.set(dpoTypes['lb4-port'], (index) => `VIPs by port, group ${index}`);
+  return {
+    arena,
+    epochs,
+    dpoTypes,
+    onWorkers,
+    track(address, changed) {
+      const tracker = routes.track(address, changed);
+      return { close: () => tracker.stop() };
+    },
+    // The route first: a packet that the driver takes is then the VIP's.
+    addPrefix(prefix, dpo) {
+      routes.addSpecial(prefix, dpo);
+      steering.addPrefix(prefix);
+    },
+    removePrefix(prefix) {
+      steering.removePrefix(prefix);
+      routes.removeSpecial(prefix);
+    },
+    addReturn: (address, protocol, port) => steering.addReturn(address, protocol, port),
+    removeReturn: (address, protocol, port) => steering.removeReturn(address, protocol, port),
+    now: () => secondsAt(clock()),
+    lookup: (address) => routes.lookup(addressBytes(address)),
+    describe: (dpo) => routes.formatDpo(dpo),
+    encapPlace: (name) => placeIn(graph.fanOuts, ENCAP_FAN_OUT, name),
+  };
+}

@@ -1,0 +1,132 @@
+import type { Lbd, NodeCounter, VipState } from '@lbd/control';
+import { Counter, Gauge, Registry } from 'prom-client';
+
+type Labels = Record<string, string | number>;
+type Sample = readonly [Labels, number];
+
+/** Where the figures come from. Counters are since the start: what `clear` resets is for people. */
+export interface MetricSources {
+  readonly lbd: Lbd;
+  readonly counters: () => readonly NodeCounter[];
+}
+
+/** The metrics page, in Prometheus' text format. Names carry their units; nothing is computed until the page is asked for. */
+export function metricsPage({ lbd, counters }: MetricSources): () => Promise<string> {
+  const registry = new Registry();
+  const add = (Kind: typeof Counter | typeof Gauge, name: string, help: string, samples: () => Promise<Sample[]>) => {
+    const labelNames: string[] = labelsOf[name] ?? [];
+    new Kind({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        this.reset();
+        for (const [labels, value] of await samples()) this.inc(labels, value);
+      },
+    });
+  };
+  const { dataplane, lb } = lbd;
+
+  const workers =
+    (value: (w: Awaited<ReturnType<typeof dataplane.runtime>>['workers'][number]) => number) => async () =>
+      (await dataplane.runtime()).workers.map((w): Sample => [{ worker: w.worker }, value(w)]);
+  add(
+    Gauge,
+    'lbd_worker_free_buffers',
+    'Packet buffers that are free',
+    workers((w) => w.freeBuffers),
+  );
+  add(
+    Gauge,
+    'lbd_worker_buffers',
+    'Packet buffers of the worker',
+    workers((w) => w.buffers),
+  );
+
+  add(Counter, 'lbd_node_events_total', 'What nodes counted: why packets were dropped or punted, and more', async () =>
+    counters()
+      .filter(({ count }) => count > 0)
+      .map(({ node, name, count }): Sample => [{ node, reason: name }, count]),
+  );
+
+  for (const [name, direction, unit, field] of INTERFACE_METRICS) {
+    add(Counter, `lbd_interface_${name}_total`, `${unit} that ${direction} the interface`, async () =>
+      (await dataplane.interfaces()).map((i): Sample => [{ interface: i.name }, i[field]]),
+    );
+  }
+  add(Gauge, 'lbd_interface_up', '1 if the interface is up', async () =>
+    (await dataplane.interfaces()).map((i): Sample => [{ interface: i.name }, i.up ? 1 : 0]),
+  );
+
+  add(Counter, 'lbd_vip_packets_total', 'Packets to the VIP, by how their server was chosen', async () =>
+    (await lb.vips()).flatMap((vip): Sample[] => {
+      const { existingSessions, firstSession, untracked, noServer } = vip.counters;
+      const by = { existing: existingSessions, first: firstSession, untracked, no_server: noServer };
+      return Object.entries(by).map(([choice, value]) => [{ ...vipLabels(vip), choice }, value]);
+    }),
+  );
+  const servers = (value: (server: VipState['servers'][number]) => number) => async () =>
+    (await lb.vips()).flatMap((vip) =>
+      vip.servers.map((server): Sample => [{ ...vipLabels(vip), server: server.address }, value(server)]),
+    );
+  add(
+    Gauge,
+    'lbd_server_flows',
+    'Established flows on the server',
+    servers(({ flows }) => flows),
+  );
+  add(
+    Gauge,
+    'lbd_server_weight',
+    'Weight of the server, 0 to 100',
+    servers(({ weight }) => weight),
+  );
+  add(
+    Gauge,
+    'lbd_server_slots',
+    'Slots of the new-flow table that are the server’s',
+    servers(({ buckets }) => buckets),
+  );
+
+  const sticky = (field: 'used' | 'capacity') => async () =>
+    (await lb.summary()).sticky.map((table): Sample => [{ worker: table.worker }, table[field]]);
+  add(Gauge, 'lbd_sticky_flows', 'Flows in the worker’s sticky table', sticky('used'));
+  add(Gauge, 'lbd_sticky_capacity_flows', 'Flows that the worker’s sticky table has room for', sticky('capacity'));
+  const sessions = (field: 'sessions' | 'capacity') => async () =>
+    (await lb.summary()).sessions.map((table): Sample => [{ table: table.name }, table[field]]);
+  add(Gauge, 'lbd_nat_sessions', 'NAT sessions', sessions('sessions'));
+  add(Gauge, 'lbd_nat_capacity_sessions', 'NAT sessions that there is room for', sessions('capacity'));
+  return () => registry.metrics();
+}
+
+const INTERFACE_METRICS = [
+  ['receive_packets', 'came in on', 'Packets', 'rxPackets'],
+  ['receive_bytes', 'came in on', 'Bytes', 'rxBytes'],
+  ['receive_drops', 'were lost coming in on', 'Packets', 'rxDrops'],
+  ['transmit_packets', 'left on', 'Packets', 'txPackets'],
+  ['transmit_bytes', 'left on', 'Bytes', 'txBytes'],
+  ['transmit_drops', 'could not leave on', 'Packets', 'txDrops'],
+] as const;
+
+const VIP_LABELS = ['vip', 'protocol', 'port'];
+
+const labelsOf: Record<string, string[]> = {
+  lbd_worker_free_buffers: ['worker'],
+  lbd_worker_buffers: ['worker'],
+  lbd_node_events_total: ['node', 'reason'],
+  lbd_interface_up: ['interface'],
+  ...Object.fromEntries(INTERFACE_METRICS.map(([name]) => [`lbd_interface_${name}_total`, ['interface']])),
+  lbd_vip_packets_total: [...VIP_LABELS, 'choice'],
+  lbd_server_flows: [...VIP_LABELS, 'server'],
+  lbd_server_weight: [...VIP_LABELS, 'server'],
+  lbd_server_slots: [...VIP_LABELS, 'server'],
+  lbd_sticky_flows: ['worker'],
+  lbd_sticky_capacity_flows: ['worker'],
+  lbd_nat_sessions: ['table'],
+  lbd_nat_capacity_sessions: ['table'],
+};
+
+function vipLabels({ prefix, protocol, port }: VipState): Labels {
+  return { vip: prefix, protocol: protocol ?? '', port: port ?? '' };
+}

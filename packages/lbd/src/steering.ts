@@ -1,0 +1,33 @@
+import type { Steering } from '@lbd/io';
+
+/** Tells every driver that shares its interfaces with the kernel which traffic is lbd's. */
+export class SteerAll implements Steering {
+  readonly #drivers: readonly Steering[];
+  readonly #owner: ReadonlyMap<number, Steering>;
+
+  /** @param owner the driver of each interface */
+  constructor(drivers: readonly Steering[], owner: ReadonlyMap<number, Steering>) {
+    this.#drivers = drivers;
+    this.#owner = owner;
+  }
+
+  addPrefix(prefix: string): void {
+    for (const driver of this.#drivers) driver.addPrefix(prefix);
+  }
+
+  removePrefix(prefix: string): void {
+    for (const driver of this.#drivers) driver.removePrefix(prefix);
+  }
+
+  addReturn(address: string, protocol: number, port: number): void {
+    for (const driver of this.#drivers) driver.addReturn(address, protocol, port);
+  }
+
+  removeReturn(address: string, protocol: number, port: number): void {
+    for (const driver of this.#drivers) driver.removeReturn(address, protocol, port);
+  }
+
+  setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void {
+    this.#owner.get(interfaceIndex)?.setNat(interfaceIndex, family, on);
+  }
+}
