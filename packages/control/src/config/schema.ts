@@ -60,7 +60,10 @@ function natOptions({ sessions, timeouts }: z.output<typeof nat>, memory: number
 /** The configuration file. Its output is what the daemon works with. */
 export const configSchema = fields
   .record({
-    interfaces: fields.list(interfaceSchema, 'interfaces').min(1, { error: 'must name at least one interface' }),
+    interfaces: fields
+      .list(interfaceSchema, 'interfaces')
+      .min(1, { error: 'must name at least one interface' })
+      .describe('The interfaces that lbd takes packets from and sends them to.'),
     workers: fields
       .integer(1, 64)
       .default(1)
@@ -68,7 +71,7 @@ export const configSchema = fields
     memory: fields
       .size(64 * MIB, 4032 * MIB)
       .default(1024 * MIB)
-      .describe('Size of the memory that packets and tables live in.'),
+      .describe('Size of the memory that packets and tables live in; 1GiB unless told. Only what is used takes RAM.'),
     buffers: fields
       .integer(1024, 1 << 20)
       .default(16384)

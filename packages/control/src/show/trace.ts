@@ -9,8 +9,9 @@ export function formatTrace(packets: readonly PacketTrace[]): string {
 function format({ worker, milliseconds, steps }: PacketTrace, index: number): string {
   const lines = [`Packet ${index + 1}, worker ${worker}, ${(milliseconds / 1000).toFixed(3)} s`];
   for (const { node, text } of steps) {
+    const words = text.startsWith(`${node}: `) ? text.slice(node.length + 2) : text;
     lines.push(node);
-    if (text !== '') lines.push(...text.split('\n').map((line) => `  ${line}`));
+    if (words !== '') lines.push(...words.split('\n').map((line) => `  ${line}`));
   }
   return lines.join('\n');
 }

@@ -1,0 +1,94 @@
+/** A JSON schema, as far as ours go. */
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly oneOf?: readonly Schema[];
+  readonly enum?: readonly string[];
+  readonly const?: string;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly description?: string;
+}
+
+const INTRODUCTION = `# The configuration file
+
+<!-- The reference is written by packages/control/write-docs.mjs from the schema; a test holds both together, and reads the example. -->
+
+\`lbd --config lbd.yaml\` reads one YAML file; \`lbd --check-config --config lbd.yaml\` only checks it. A key that is not known is
+refused, and every mistake is named with its line and what is allowed. Editors that know JSON schemas find one in
+\`@lbd/control/lbd.schema.json\`.
+
+## Example
+
+`;
+
+export const EXAMPLE = `interfaces:
+  - name: wan0 # clients come in here
+    driver: af_xdp
+  - name: lan0 # the servers are here
+    driver: af_xdp
+workers: 1
+memory: 1GiB
+control:
+  socket: /run/lbd/lbd.sock
+lb:
+  buckets: 65536
+  timeout: 40
+vips:
+  - prefix: 10.10.2.2/32
+    protocol: tcp
+    port: 8080
+    encap: nat4
+    target_port: 80
+    as:
+      - address: 192.168.1.1
+      - address: 192.168.1.2
+        weight: 50
+nat:
+  nat4: [lan0] # replies of the servers come in here
+commands:
+  - lb as 10.10.2.2/32 protocol tcp port 8080 192.168.1.3
+`;
+
+/** docs/configuration.md. */
+export function configurationDocs(schema: object): string {
+  const rows = [...properties(schema as Schema, '')].map((cells) => `| ${cells.join(' | ')} |`);
+  return `${INTRODUCTION}\`\`\`yaml\n${EXAMPLE}\`\`\`\n\n## Reference\n\n| key | value | unless told | what it is |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+}
+
+function* properties(schema: Schema, path: string): Generator<string[]> {
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (property.const !== undefined) continue;
+    const key = path === '' ? name : `${path}.${name}`;
+    yield [
+      `\`${key}\``,
+      allowedValues(property),
+      defaultOf(property, schema.required?.includes(name) ?? false),
+      property.description ?? '',
+    ];
+    yield* properties(property, key);
+    if (property.items) yield* properties(property.items, `${key}[]`);
+    for (const variant of property.items?.oneOf ?? []) {
+      const driver = variant.properties?.driver?.const ?? '';
+      yield [`\`${key}[].driver\``, `\`${driver}\``, 'required', variant.description ?? ''];
+      yield* properties(variant, `${key}[]`);
+    }
+  }
+}
+
+function allowedValues({ type, items, enum: words, minimum, maximum, properties }: Schema): string {
+  if (words) return words.map((word) => `\`${word}\``).join(', ');
+  if (type === 'array') return items?.type === 'string' ? 'list of text' : 'list';
+  if (type === 'integer') return `${minimum} to ${maximum}`;
+  if (type === 'boolean') return '`true`, `false`';
+  return properties ? 'mapping' : 'text';
+}
+
+function defaultOf({ default: value, type }: Schema, required: boolean): string {
+  if (value === undefined || type === 'object' || type === 'array')
+    return required && value === undefined ? 'required' : '';
+  return `\`${value}\``;
+}
