@@ -26,7 +26,18 @@ export const interfaceSchema = z.discriminatedUnion(
       })
       .describe('AF_XDP sockets: the fast way. Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.'),
     fields
-      .record({ ...common, driver: z.literal('af_packet') })
+      .record({
+        ...common,
+        driver: z.literal('af_packet'),
+        hide: fields
+          .flag()
+          .optional()
+          .describe('Hide lbd’s traffic from the kernel with nftables, where that works; true unless told.'),
+        receive_buffer: fields
+          .integer(65536, 0x3fffffff)
+          .optional()
+          .describe('Receive buffer of each socket, bytes; 8 MiB unless told.'),
+      })
       .describe('Packet sockets: works in containers and unprivileged user namespaces.'),
     fields
       .record({
@@ -48,5 +59,9 @@ export type InterfaceConfig = z.output<typeof interfaceSchema>;
 /** What the driver is to be told, beside the interface's name and queues. */
 export function driverOptions(config: InterfaceConfig): Record<string, unknown> {
   const { name: _name, driver: _driver, queues: _queues, ...options } = config;
-  return options;
+  return Object.fromEntries(Object.entries(options).map(([key, value]) => [camelCase(key), value]));
+}
+
+function camelCase(key: string): string {
+  return key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
