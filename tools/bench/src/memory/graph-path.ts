@@ -1,5 +1,6 @@
 import { Graph } from '@lbd/graph';
 import { Arena } from '@lbd/memory';
+import { adviseHugePages } from '@lbd/native';
 import { generatorNode, Pool, sinkNode } from './nodes.ts';
 import type { Turn } from './reference.ts';
 import { BUFFERS, type NodeCost, Rig } from './rig.ts';
@@ -26,6 +27,7 @@ export class GraphPath {
   /** @param flows a power of two */
   static async create(flows: number, build: (arena: Arena, pool: Pool) => Promise<Rig>): Promise<GraphPath> {
     const arena = Arena.create();
+    adviseHugePages(arena.memory.u8);
     const templates = makeTemplates(arena, flows);
     const pool = () => new Pool(arena, BUFFERS, templates, flows);
     const short = pool();

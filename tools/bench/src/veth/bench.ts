@@ -7,6 +7,7 @@ import {
   type Device,
   GENERATOR_CORE,
   kernelForwarding,
+  lbd,
   nftablesDnat,
   nftablesOneCore,
   xdpForward,
@@ -22,7 +23,7 @@ export interface VethOptions {
   readonly milliseconds: number;
 }
 
-const DEVICES: readonly Device[] = [xdpForward, kernelForwarding, nftablesDnat, nftablesOneCore];
+const DEVICES: readonly Device[] = [lbd, xdpForward, kernelForwarding, nftablesDnat, nftablesOneCore];
 
 /** Each device forwards the same traffic over veth in turn. Resolves with undefined where that is not possible. */
 export async function vethBench(options: VethOptions, print: (text: string) => void) {
@@ -58,7 +59,7 @@ export async function vethBench(options: VethOptions, print: (text: string) => v
 
 /** Processes run during their turn only: one that spins would take the others' core. */
 async function turn(device: Device, site: Site, { flows, milliseconds }: VethOptions): Promise<Load> {
-  const running = await device.start?.(site);
+  const running = await device.start?.(site, flows);
   try {
     return await load(site, flows, milliseconds);
   } finally {

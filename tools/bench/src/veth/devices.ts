@@ -1,4 +1,4 @@
-import type { Running } from '@lbd/netlab';
+import { Daemon, type DaemonConfig, type Running } from '@lbd/netlab';
 import { compile } from '../compile.ts';
 import { SERVERS, type Site, TARGET_PORT, VIP, VIP_PORT } from './topology.ts';
 
@@ -14,7 +14,7 @@ export interface Device {
   /** Once, before all turns. */
   setUp?(site: Site): Promise<void>;
   /** Starts the process that forwards, if it is not the kernel; resolves when it is ready. */
-  start?(site: Site): Promise<Running>;
+  start?(site: Site, flows: number): Promise<Running>;
 }
 
 /** Runs a program on the device's core. */
@@ -92,5 +92,30 @@ export const xdpForward: Device = {
     const running = onCore(site, await compile('xdp-forward'), [site.client.name, site.server.name]);
     await running.waitForOutput(/ready/);
     return running;
+  },
+};
+
+function lbdConfig({ client, server }: Site, flows: number): DaemonConfig {
+  const vip = `${VIP}/32 protocol udp port ${VIP_PORT}`;
+  return {
+    memory: '1GiB',
+    interfaces: [client, server].map(({ name }) => ({ name, driver: 'af_xdp', mode: 'native' })),
+    nat: { nat4: [server.name] },
+    commands: [
+      `lb conf buckets ${Math.max(1024, flows)}`,
+      `lb vip ${vip} encap nat4 type clusterip target_port ${TARGET_PORT}`,
+      `lb as ${vip} ${SERVERS.join(' ')}`,
+    ],
+  };
+}
+
+export const lbd: Device = {
+  name: 'lbd',
+  title: 'lbd, AF_XDP',
+  async start(site, flows) {
+    const { dut, folder } = site;
+    const under = ['taskset', '-c', String(DEVICE_CORE)];
+    const daemon = await Daemon.start(dut, lbdConfig(site, flows), { folder, under });
+    return daemon.process;
   },
 };

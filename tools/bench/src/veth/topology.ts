@@ -17,6 +17,8 @@ export interface Site {
   readonly generator: End;
   /** The sink's end; what arrives here is counted and dropped. */
   readonly sink: End;
+  /** For files of the device. */
+  readonly folder: string;
 }
 
 /**
@@ -47,5 +49,5 @@ export async function makeSite(lab: Lab, generator: Namespace, sink: Namespace, 
     `neigh add 10.10.1.2 lladdr ${outside.mac} nud permanent dev client`,
   );
   for (const scope of ['all', 'client']) await dut.sysctl(`net.ipv4.conf.${scope}.rp_filter`, 0);
-  return { dut, client, server, generator: outside, sink: inside };
+  return { dut, client, server, generator: outside, sink: inside, folder: lab.folder };
 }
