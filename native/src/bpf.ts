@@ -103,7 +103,7 @@ export function bpfAttachXdp(program: number, name: string, ifindex: number, mod
       EBUSY: 'another XDP program is attached to this interface (ip link show; ip link set ... xdp off)',
       EEXIST: 'another XDP program is attached to this interface in another mode (ip link set ... xdp off)',
       ENODEV: 'there is no such interface in this network namespace',
-      EOPNOTSUPP: 'its driver has no native XDP: use generic mode',
+      ENOTSUP: 'its driver has no native XDP: use generic mode',
       EINVAL: 'the driver refused; is its MTU too large for XDP?',
     },
   );

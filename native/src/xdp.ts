@@ -120,7 +120,7 @@ export async function xdpBind(
     EINVAL: 'the interface has no such queue (ethtool -l), or its rings are not set up',
     ENODEV: 'there is no such interface in this network namespace',
     ENETDOWN: 'the interface is down (ip link set ... up)',
-    EOPNOTSUPP: 'its driver can not do zero-copy',
+    ENOTSUP: 'its driver can not do zero-copy',
   });
 }
 

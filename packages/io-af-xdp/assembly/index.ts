@@ -1,1 +1,2 @@
-export {};
+export { afXdpInput } from './input';
+export { afXdpOutput } from './output';

@@ -1,0 +1,71 @@
+import type { Memory } from '@lbd/memory';
+import * as L from './layout.ts';
+import type { QueueDetails } from './port.ts';
+
+/**
+ * Brings the data of the input and output nodes together with the queues that are open. A graph is laid out before or after
+ * its ports are opened; whichever comes second finds the other here. One for each linear memory, in the main thread.
+ */
+export class Registry {
+  readonly #memory: Memory;
+  /** Addresses of the nodes' data, by worker. */
+  readonly #inputs = new Map<number, number>();
+  readonly #outputs = new Map<number, number>();
+  readonly #ports = new Map<number, readonly QueueDetails[]>();
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
+
+  addInput(worker: number, data: number): void {
+    this.#inputs.set(worker, data);
+    this.#writeInput(worker);
+  }
+
+  addOutput(worker: number, data: number): void {
+    this.#outputs.set(worker, data);
+    for (const port of this.#ports.keys()) this.#writeOutput(worker, port);
+  }
+
+  /** From here on the workers receive from these queues of the interface, and send with them. */
+  connect(interfaceIndex: number, queues: readonly QueueDetails[]): void {
+    this.#ports.set(interfaceIndex, queues);
+    this.#write(interfaceIndex);
+  }
+
+  disconnect(interfaceIndex: number): void {
+    this.#ports.delete(interfaceIndex);
+    this.#write(interfaceIndex);
+  }
+
+  #write(interfaceIndex: number): void {
+    for (const worker of this.#inputs.keys()) this.#writeInput(worker);
+    for (const worker of this.#outputs.keys()) this.#writeOutput(worker, interfaceIndex);
+  }
+
+  #writeInput(worker: number): void {
+    const at = this.#inputs.get(worker)! >>> 2;
+    const { i32, u32 } = this.#memory;
+    const queues = [...this.#ports.values()].flat().filter((queue) => queue.worker === worker);
+    // 0 first: a worker that runs meanwhile never sees a mixture
+    Atomics.store(i32, at + (L.INPUT_COUNT >> 2), 0);
+    queues.forEach(({ block }, i) => {
+      u32[at + (L.INPUT_BLOCKS >> 2) + i] = block;
+    });
+    Atomics.store(i32, at + (L.INPUT_COUNT >> 2), queues.length);
+  }
+
+  #writeOutput(worker: number, interfaceIndex: number): void {
+    const queue = this.#ports.get(interfaceIndex)?.find((candidate) => candidate.worker === worker);
+    const at = (this.#outputs.get(worker)! + L.OUTPUT_BLOCKS + interfaceIndex * 4) >>> 2;
+    Atomics.store(this.#memory.i32, at, queue?.block ?? 0);
+  }
+}
+
+const registries = new WeakMap<WebAssembly.Memory, Registry>();
+
+export function registryOf(memory: Memory): Registry {
+  const registry = registries.get(memory.wasm) ?? new Registry(memory);
+  registries.set(memory.wasm, registry);
+  return registry;
+}

@@ -1,0 +1,69 @@
+import { WORKER_INDEX } from '@lbd/graph';
+import type { DriverWorker, PortInfo } from '@lbd/io';
+import type { Memory } from '@lbd/memory';
+import { kickRx, kickTx, XDP_RING_NEED_WAKEUP } from '@lbd/native';
+import * as L from './layout.ts';
+import type { AfXdpDetails, QueueDetails } from './port.ts';
+
+/** System calls in one flush of a queue: where one sends only 32 packets, a full ring of 2048 takes 64. */
+const TX_TRIES = 64;
+/** Answers to a wake-up that mean that packets are left: EAGAIN, EBUSY, ENOBUFS. */
+const LATER = [-11, -16, -105];
+
+/** A worker's side of the driver: wakes the kernel up where it wants to be woken. */
+export class AfXdpWorker implements DriverWorker {
+  readonly fds: readonly number[];
+  /** The ports, by interface index, for the punt node. */
+  readonly ports: ReadonlyMap<number, PortInfo & { readonly details: AfXdpDetails }>;
+  readonly #queues: readonly QueueDetails[];
+  readonly #memory: Memory;
+
+  constructor(ports: readonly PortInfo[], memory: Memory, worker: number) {
+    const own = ports.filter((port) => port.driver === 'af_xdp') as Array<PortInfo & { details: AfXdpDetails }>;
+    this.ports = new Map(own.map((port) => [port.index, port]));
+    this.#queues = own.flatMap((port) => port.details.queues.filter((queue) => queue.worker === worker));
+    this.#memory = memory;
+    this.fds = this.#queues.map(({ fd }) => fd);
+  }
+
+  /** Tells the kernel of packets that wait on TX rings, and drivers that ask for it of buffers on fill rings. */
+  flush(): void {
+    const { u32, i32 } = this.#memory;
+    for (const { block, fd } of this.#queues) {
+      if (u32[(block + L.TX_UNTOLD) >>> 2] !== 0 && this.#told(block, fd)) u32[(block + L.TX_UNTOLD) >>> 2] = 0;
+      const flags = Atomics.load(i32, u32[(block + L.FILL_FLAGS) >>> 2]! >>> 2);
+      if ((flags & XDP_RING_NEED_WAKEUP) !== 0) kickRx(fd);
+    }
+  }
+
+  /** True if a packet has come in that is not yet taken, or one waits to be sent. */
+  pending(): boolean {
+    const { u32, i32 } = this.#memory;
+    for (const { block } of this.#queues) {
+      if (u32[(block + L.TX_UNTOLD) >>> 2] !== 0) return true;
+      const produced = Atomics.load(i32, u32[(block + L.RX_PRODUCER) >>> 2]! >>> 2) >>> 0;
+      if (produced !== u32[(block + L.RX_TAKEN) >>> 2]) return true;
+    }
+    return false;
+  }
+
+  #told(block: number, fd: number): boolean {
+    const { u32, i32 } = this.#memory;
+    const flags = Atomics.load(i32, u32[(block + L.TX_FLAGS) >>> 2]! >>> 2);
+    // Without the flag the driver is looking at the ring as it is.
+    return (flags & XDP_RING_NEED_WAKEUP) === 0 || !LATER.includes(kickTx(fd, TX_TRIES));
+  }
+}
+
+const workers = new WeakMap<WebAssembly.Memory, Map<number, AfXdpWorker>>();
+
+/** Makes a worker's side known to the punt node that runs in the same thread. */
+export function setWorker(memory: Memory, index: number, worker: AfXdpWorker): void {
+  const known = workers.get(memory.wasm) ?? new Map<number, AfXdpWorker>();
+  workers.set(memory.wasm, known.set(index, worker));
+}
+
+/** @param block address of the worker block */
+export function workerOf(memory: Memory, block: number): AfXdpWorker | undefined {
+  return workers.get(memory.wasm)?.get(memory.u32[(block + WORKER_INDEX) >>> 2]!);
+}
