@@ -35,7 +35,8 @@ export function planCut(packet: Uint8Array, type: number, size: number, room: nu
   if (family === 6 && packet[ETHERNET + 6] !== (tcp ? 6 : 17)) return undefined;
   const l4 = ETHERNET + (family === 4 ? (packet[ETHERNET]! & 15) * 4 : 40);
   const headers = l4 + (tcp ? ((packet[l4 + 12] ?? 0) >> 4) * 4 : 8);
-  if (size === 0 || packet.length < headers) return undefined;
+  const least = ETHERNET + (family === 4 ? 20 : 40);
+  if (size === 0 || l4 < least || headers < l4 + (tcp ? 20 : 8) || packet.length < headers) return undefined;
   // A TCP segment may be shorter than the sender wanted; a datagram must be what it was.
   const fits = tcp ? Math.min(size, room - headers) : size;
   if (fits <= 0 || headers + fits > room) return undefined;

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Lab, labSuite, type Namespace, type Running, waitFor } from '@lbd/netlab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -151,5 +152,23 @@ labSuite(describe, 'namespaces', 'the af_packet driver between two kernels', () 
       notFound: 'LBD_DRIVER_NO_INTERFACE',
       down: 'LBD_DRIVER_OPEN',
     });
+  });
+
+  it('runs the example of the README', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const example = /```js\n(.*?)```/s.exec(readme)![1]!;
+    const file = fileURLToPath(new URL(`../dist/readme-${process.pid}.mjs`, import.meta.url));
+    writeFileSync(file, example);
+    try {
+      const command = 'ip link set lo up && exec "$0" "$1"';
+      const args = ['-Urn', 'sh', '-c', command, process.execPath, file];
+      expect(execFileSync('unshare', args, { encoding: 'utf8' }).trim().split('\n')).toEqual([
+        'lo copy, hidden from the kernel',
+        "[ 'af_packet-input', 'af_packet-output', 'af_packet-punt' ]",
+        '1 socket to wait for',
+      ]);
+    } finally {
+      rmSync(file);
+    }
   });
 });
