@@ -1,4 +1,4 @@
-import type { Steering } from '@lbd/io';
+import { DriverError, type Steering } from '@lbd/io';
 import { attachFilter } from '@lbd/native';
 import { parsePrefix, prefixText } from '@lbd/packet';
 import { buildFilter, type Return } from './filter.ts';
@@ -6,75 +6,93 @@ import type { Hider } from './hider.ts';
 
 interface SteeredPort {
   readonly fds: readonly number[];
-  readonly nat: { 4: boolean; 6: boolean };
+  readonly nat: Readonly<Record<4 | 6, boolean>>;
+}
+
+/** What is lbd's own. Replaced as a whole, so that a change that fails changes nothing. */
+interface Rules {
+  readonly ports: ReadonlyMap<number, SteeredPort>;
+  readonly prefixes: ReadonlySet<string>;
+  readonly returns: ReadonlyMap<string, Return>;
 }
 
 /** Keeps the ports' socket filters, and what is hidden from the kernel, at what is lbd's own. */
 export class AfPacketSteering implements Steering {
-  readonly #ports = new Map<number, SteeredPort>();
-  readonly #prefixes = new Set<string>();
-  readonly #returns = new Map<string, Return>();
+  #rules: Rules = { ports: new Map(), prefixes: new Set(), returns: new Map() };
   #hider: Hider | undefined;
 
   addPrefix(prefix: string): void {
-    this.#prefixes.add(prefixText(parsePrefix(prefix)));
-    this.#filter();
-    this.#hider?.setPrefixes(this.#prefixes);
+    this.#setPrefixes(new Set(this.#rules.prefixes).add(prefixText(parsePrefix(prefix))));
   }
 
   removePrefix(prefix: string): void {
-    this.#prefixes.delete(prefixText(parsePrefix(prefix)));
-    this.#filter();
-    this.#hider?.setPrefixes(this.#prefixes);
+    const prefixes = new Set(this.#rules.prefixes);
+    prefixes.delete(prefixText(parsePrefix(prefix)));
+    this.#setPrefixes(prefixes);
   }
 
   addReturn(address: string, protocol: number, port: number): void {
     const key = `${address} ${protocol} ${port}`;
-    if (this.#returns.has(key)) return;
+    if (this.#rules.returns.has(key)) return;
     const added = { address, protocol, port };
-    this.#returns.set(key, added);
-    this.#filter();
+    this.#apply({ ...this.#rules, returns: new Map(this.#rules.returns).set(key, added) });
     this.#hider?.setReturn(added, true);
   }
 
   removeReturn(address: string, protocol: number, port: number): void {
     const key = `${address} ${protocol} ${port}`;
-    const removed = this.#returns.get(key);
+    const removed = this.#rules.returns.get(key);
     if (!removed) return;
-    this.#returns.delete(key);
-    this.#filter();
+    const returns = new Map(this.#rules.returns);
+    returns.delete(key);
+    this.#apply({ ...this.#rules, returns });
     this.#hider?.setReturn(removed, false);
   }
 
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void {
-    const port = this.#ports.get(interfaceIndex);
+    const port = this.#rules.ports.get(interfaceIndex);
     if (!port || port.nat[family] === on) return;
-    port.nat[family] = on;
-    this.#filter();
-    this.#hider?.setNat(interfaceIndex, port.nat[4], port.nat[6]);
+    const nat = { ...port.nat, [family]: on };
+    this.#apply({ ...this.#rules, ports: new Map(this.#rules.ports).set(interfaceIndex, { ...port, nat }) });
+    this.#hider?.setNat(interfaceIndex, nat[4], nat[6]);
   }
 
   /** From now on the hider does as the filters do. */
   hideWith(hider: Hider): void {
+    if (this.#hider === hider) return;
     this.#hider = hider;
-    hider.setPrefixes(this.#prefixes);
-    for (const entry of this.#returns.values()) hider.setReturn(entry, true);
+    hider.setPrefixes(this.#rules.prefixes);
+    for (const entry of this.#rules.returns.values()) hider.setReturn(entry, true);
   }
 
   addPort(index: number, fds: readonly number[]): void {
-    this.#ports.set(index, { fds, nat: { 4: false, 6: false } });
-    this.#filter();
+    const ports = new Map(this.#rules.ports).set(index, { fds, nat: { 4: false, 6: false } });
+    this.#apply({ ...this.#rules, ports });
   }
 
   removePort(index: number): void {
-    this.#ports.delete(index);
+    const ports = new Map(this.#rules.ports);
+    ports.delete(index);
+    this.#rules = { ...this.#rules, ports };
   }
 
-  #filter(): void {
-    for (const { fds, nat } of this.#ports.values()) {
-      const returns = [...this.#returns.values()].filter(({ address }) => nat[parsePrefix(address).family]);
-      const program = buildFilter({ prefixes: this.#prefixes, returns });
-      for (const fd of fds) attachFilter(fd, program);
-    }
+  #setPrefixes(prefixes: ReadonlySet<string>): void {
+    this.#apply({ ...this.#rules, prefixes });
+    this.#hider?.setPrefixes(prefixes);
+  }
+
+  /** @throws DriverError if the kernel does not take so many; nothing has changed then */
+  #apply(rules: Rules): void {
+    const programs = [...rules.ports.values()].map(({ fds, nat }) => {
+      const returns = [...rules.returns.values()].filter(({ address }) => nat[address.includes(':') ? 6 : 4]);
+      try {
+        return { fds, program: buildFilter({ prefixes: rules.prefixes, returns }) };
+      } catch (cause) {
+        if (!(cause instanceof RangeError)) throw cause;
+        throw new DriverError('LBD_DRIVER_OPEN', `af_packet: too much to steer: ${cause.message}`, { cause });
+      }
+    });
+    for (const { fds, program } of programs) for (const fd of fds) attachFilter(fd, program);
+    this.#rules = rules;
   }
 }
