@@ -1,5 +1,5 @@
 /** lb-nat4-in2out: the packets of servers get the very address and port that their client used, found by session. */
-import { hash16, search16, touch16 } from '@lbd/bihash/assembly/bihash16.ts';
+import { hash16, search16, touchVector16 } from '@lbd/bihash/assembly/bihash16.ts';
 import { fib4Lookup } from '@lbd/fib/assembly/fib4.ts';
 import { DPO_FIRST_FREE, DPO_RECEIVE, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import {
@@ -60,7 +60,6 @@ export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize
   const found = data + DATA_FOUND;
   const now = nowOf(node);
   const arc = arcOf(node);
-  let touched: u64 = 0;
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
@@ -68,8 +67,8 @@ export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize
     const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
     const hash = hash16(load<u64>(ip, IP4_SOURCE), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_REVERSE));
     store<u32>(hashes + (<usize>i << 2), hash);
-    touched += touch16(table, hash);
   }
+  let touched = touchVector16(table, hashes, found, count);
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
@@ -79,8 +78,8 @@ export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize
     const value = search16(table, load<u32>(hashes + (<usize>i << 2)), load<u64>(ip, IP4_SOURCE), tail);
     const index: u32 = value == <u64>-1 ? 0 : <u32>value;
     store<u32>(found + (<usize>i << 2), index);
-    touched += <u64>load<u8>(sessionAt(nat, index), SESSION_SEEN);
   }
+  for (let i = 0; i < count; i++) touched += <u64>load<u8>(sessionAt(nat, load<u32>(found + (<usize>i << 2))), SESSION_SEEN);
   store<u64>(data, touched, DATA_TOUCHED);
   let first = 0;
   let different = 0;

@@ -1,5 +1,5 @@
 /** nat4: the packets of clients get the address and port of their server (destination NAT). */
-import { hash16, search16, touch16 } from '@lbd/bihash/assembly/bihash16.ts';
+import { hash16, search16, touchVector16 } from '@lbd/bihash/assembly/bihash16.ts';
 import {
   bufferAt,
   count as add,
@@ -70,7 +70,6 @@ export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 
   const table: usize = load<u32>(nat, NAT_TABLE);
   const hashes = data + DATA_HASHES;
   const found = data + DATA_FOUND;
-  let touched: u64 = 0;
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
@@ -78,8 +77,8 @@ export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 
     const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
     const hash = hash16(load<u64>(ip, IP4_SOURCE), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_FORWARD));
     store<u32>(hashes + (<usize>i << 2), hash);
-    touched += touch16(table, hash);
   }
+  let touched = touchVector16(table, hashes, found, count);
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
@@ -89,8 +88,8 @@ export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 
     const value = search16(table, load<u32>(hashes + (<usize>i << 2)), load<u64>(ip, IP4_SOURCE), tail);
     const index: u32 = value == <u64>-1 ? NEW : <u32>value;
     store<u32>(found + (<usize>i << 2), index);
-    touched += <u64>load<u8>(sessionAt(nat, index), SESSION_SEEN);
   }
+  for (let i = 0; i < count; i++) touched += <u64>load<u8>(sessionAt(nat, load<u32>(found + (<usize>i << 2))), SESSION_SEEN);
   store<u64>(data, touched, DATA_TOUCHED);
   return rewrite(node, vector, count, nexts, frames, metadata, nat);
 }

@@ -36,6 +36,7 @@ import {
   stickyTimeout,
 } from '@lbd/sticky/assembly/sticky.ts';
 import {
+  LB_BUCKETS,
   LB_COUNT_FRAGMENT,
   LB_COUNT_NO_SERVER,
   LB_COUNT_NO_VIP,
@@ -108,8 +109,10 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
     const hash = flowHash4(flow, keyed, load<u64>(ip, IP4_SOURCE), flags & VIP_SRC_IP_STICKY ? 0 : pair);
     store<u32>(meta, hash, META_HASH);
     store<u32>(lb + (<usize>i << 2), vip, LB_SCRATCH);
-    touched += load<u32>(stickyBucketAt(sticky, mask, hash));
+    store<u32>(lb + (<usize>i << 2), <u32>stickyBucketAt(sticky, mask, hash), LB_BUCKETS);
   }
+  // A loop of its own: so short, it has the misses of many buckets under way at a time.
+  for (let i = 0; i < count; i++) touched += load<u32>(load<u32>(lb + (<usize>i << 2), LB_BUCKETS));
   store<u32>(lb, touched, LB_TOUCHED);
 }
 
@@ -119,7 +122,6 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const lb: usize = load<u32>(node, NODE_DATA);
   const vips: usize = load<u32>(lb, LB_VIPS);
   const sticky: usize = load<u32>(lb, LB_STICKY);
-  const mask = stickyMask(sticky);
   const fanout = fanoutOf(node);
   const now = nowOf(node);
   const expiry = now + stickyTimeout(sticky);
@@ -146,7 +148,7 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
     } else {
       const record = vips + (<usize>vip << VIP_SHIFT);
       const hash = load<u32>(meta, META_HASH);
-      const bucket = stickyBucketAt(sticky, mask, hash);
+      const bucket: usize = load<u32>(lb + (<usize>i << 2), LB_BUCKETS);
       const slot = stickyFind(bucket, hash, vip, now);
       let server: u32;
       if (slot >= 0) {

@@ -63,7 +63,9 @@ export const LB_SOURCE6 = 32;
 export const LB_TOUCHED = 48;
 /** VECTOR_SIZE u32: scratch of the choosing nodes, the VIP of each packet. */
 export const LB_SCRATCH = 64;
-export const LB_BYTES = 64 + 256 * 4;
+/** VECTOR_SIZE u32: scratch of the choosing nodes, the address of each packet's sticky bucket. */
+export const LB_BUCKETS = 64 + 256 * 4;
+export const LB_BYTES = 64 + 256 * 8;
 
 /** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
 export const VIP_COUNTERS_SHIFT = 5;
