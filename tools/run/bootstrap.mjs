@@ -21,6 +21,7 @@ export async function bootstrap(purpose = 'build') {
   process.env.PATH = `${PNPM_BIN}:${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`;
   await installPnpm();
   await installDependencies();
+  await buildAddon();
   await build(started);
 }
 
@@ -44,7 +45,7 @@ async function installDependencies() {
   writeFileSync(STAMP, wanted);
 }
 
-/** Changes whenever `pnpm install` would do something: other dependencies, another Node, or another addon to compile. */
+/** Changes whenever `pnpm install` would do something: other dependencies, or another Node. */
 function installFingerprint() {
   const hash = createHash('sha256').update(process.version);
   const add = (path) => hash.update(path).update(readFileSync(join(ROOT, path)));
@@ -59,6 +60,13 @@ export function workspaceFolders() {
   return [...children('packages'), 'native', ...children('tools')]
     .filter((folder) => existsSync(join(ROOT, folder, 'package.json')))
     .sort();
+}
+
+/** The addon is built when it is installed, but its sources change with the repository. Does nothing if they have not. */
+async function buildAddon() {
+  const addon = join(ROOT, 'native/build/Release/lbd_native.node');
+  const { code, output } = await collect(process.execPath, ['native/install.mjs']);
+  if (code !== 0 || !existsSync(addon)) throw new UserError(`${output.trim()}\n\nthe native addon was not built`);
 }
 
 async function build(started) {

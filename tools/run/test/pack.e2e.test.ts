@@ -1,0 +1,64 @@
+// Installs the packages as somebody would who has nothing but npm, and runs the first example of each README.
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { workspaceFolders } from '../bootstrap.mjs';
+import { ROOT } from '../process.mjs';
+
+const run = promisify(execFile);
+const MINUTE = 60_000;
+
+const packages = (workspaceFolders() as string[])
+  .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) }))
+  .filter((manifest) => !manifest.private) as { folder: string; name: string; bin?: Record<string, string> }[];
+
+describe('the packages, installed from their tarballs outside of the repository', () => {
+  let home: string;
+
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'lbd-pack-'));
+    const tarballs = join(home, 'tarballs');
+    const project = join(home, 'project');
+    for (const folder of [tarballs, project]) mkdirSync(folder);
+    for (const { folder } of packages) {
+      await run('pnpm', ['pack', '--pack-destination', tarballs], { cwd: join(ROOT, folder) });
+    }
+    const files = readdirSync(tarballs).map((name) => join(tarballs, name));
+    expect(files.length).toBe(packages.length);
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
+    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...files], { cwd: project });
+  }, 10 * MINUTE);
+
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+  const node = (...args: string[]) => run(process.execPath, args, { cwd: join(home, 'project'), timeout: MINUTE });
+
+  it.each(packages.map(({ name }) => name))('%s can be imported', async (name) => {
+    const script = `console.log(Object.keys(await import(${JSON.stringify(name)})).length)`;
+    const { stdout } = await node('--input-type=module', '--eval', script);
+    expect(Number(stdout)).toBeGreaterThan(0);
+  });
+
+  it.each(packages.map(({ name, folder }) => [name, folder]))('%s: the example of its README runs', async (name, folder) => {
+    const readme = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
+    const example = /```(?:ts|js)\n(.*?)```/s.exec(readme)?.[1];
+    if (example === undefined) {
+      // Those that are not for programmers have a command line to show instead.
+      expect(readme, `${name} has no example`).toMatch(/```(sh|yaml)\n/);
+      return;
+    }
+    const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+    const file = join(home, 'project', `${name.replace('/', '-')}.mjs`);
+    writeFileSync(file, ts.transpile(example, options));
+    await node(file);
+  });
+
+  it.each(packages.flatMap(({ bin = {} }) => Object.keys(bin)))('%s can be run', async (bin) => {
+    const { stdout } = await run(join(home, 'project/node_modules/.bin', bin), ['--help']);
+    expect(stdout).toContain(`Usage: ${bin}`);
+  });
+});
