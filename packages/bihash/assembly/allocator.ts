@@ -10,12 +10,12 @@ import {
   TABLE_USED,
 } from '../src/layout.ts';
 import { NONE, keyAt, valueAt } from './page.ts';
-import { backOff } from './lock.ts';
 
 // @ts-ignore: decorator
 @inline function lock(table: usize): void {
-  let tries = 0;
-  while (atomic.cmpxchg<i32>(table + TABLE_LOCK, 0, 1) != 0) backOff(table + TABLE_LOCK, 1, ++tries);
+  while (atomic.cmpxchg<i32>(table + TABLE_LOCK, 0, 1) != 0) {
+    while (atomic.load<i32>(table + TABLE_LOCK) != 0) {}
+  }
 }
 // @ts-ignore: decorator
 @inline function unlock(table: usize): void {

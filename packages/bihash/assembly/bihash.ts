@@ -38,7 +38,6 @@ import {
   WORD_LOG2_PAGES,
 } from '../src/layout.ts';
 import { allocate, release } from './allocator.ts';
-import { backOff } from './lock.ts';
 import { hashOf } from './hash.ts';
 import { NONE, bucketOf, candidates, keyAt, pageShift, sameKey, valueAt } from './page.ts';
 
@@ -67,12 +66,13 @@ import { NONE, bucketOf, candidates, keyAt, pageShift, sameKey, valueAt } from '
   const page = (hash >> load<u32>(table, TABLE_LOG2_BUCKETS)) & ((<u32>1 << log2Pages) - 1);
   return set + (<usize>page << pageShift(words));
 }
+// A lock is held for well under a microsecond, so waiting is spinning. (memory.atomic.wait32 instead, after some tries: with V8
+// of Node 20 an optimised caller came back from it with a local zeroed, seen as entries with wrong keys. Don't.)
 function lockBucket(bucket: usize): u64 {
-  let tries = 0;
   while (true) {
     const word = atomic.load<u64>(bucket);
-    if (<u32>word & WORD_LOCKED) backOff(bucket, <i32>word, ++tries);
-    else if (atomic.cmpxchg<u64>(bucket, word, word | WORD_LOCKED) == word) return word;
+    if (<u32>word & WORD_LOCKED) continue;
+    if (atomic.cmpxchg<u64>(bucket, word, word | WORD_LOCKED) == word) return word;
   }
 }
 
@@ -88,6 +88,30 @@ function lockBucket(bucket: usize): u64 {
   const set = setOf(word);
   if (!set) return 0;
   return load<u64>(pageIn(words, table, set, hash, log2PagesOf(word)));
+}
+
+/**
+ * touch() for a whole vector of hashes (u32 at `hashes`), with room for `count` u32 at `scratch`. Two loops of few
+ * instructions each, so that the processor has the misses of many keys under way at a time: a load holds up what follows
+ * it once the reorder buffer is full, and WebAssembly has no prefetch.
+ */
+// @ts-ignore: decorator
+@inline export function touchVector(words: u32, table: usize, hashes: usize, scratch: usize, count: i32): u64 {
+  const shift = load<u32>(table, TABLE_LOG2_BUCKETS);
+  for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+    const hash = load<u32>(hashes + i);
+    const word = load<u64>(bucketOf(table, hash));
+    const page = (hash >> shift) & ((<u32>1 << log2PagesOf(word)) - 1);
+    // An empty bucket has address 0: a line that is always there.
+    store<u32>(scratch + i, <u32>setOf(word) + (page << pageShift(words)));
+  }
+  let sum: u64 = 0;
+  for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+    const page: usize = load<u32>(scratch + i);
+    sum += load<u64>(page);
+    if (words > 1) sum += load<u64>(page, 64);
+  }
+  return sum;
 }
 
 /** Returns the key's value, or NONE. */

@@ -46,7 +46,7 @@ async function race({ keyBytes, log2, buckets }: Race, milliseconds: number) {
   };
   for (let b = 0; b < n; b++) table.set(key(0, b), BigInt(b) << 32n);
   const stop = arena.allocate('stop', 64);
-  const threads = ['read', 'write', 'read', 'write'].map((loop, i) => {
+  const threads = ['read', 'write', 'read', 'write', 'write'].map((loop, i) => {
     const errors = arena.allocate('errors', 64);
     const steps = loop === 'read' ? 20_000 : 2_000;
     const seed = (i + 1) * 104729;
