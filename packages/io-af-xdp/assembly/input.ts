@@ -12,6 +12,7 @@ import {
   FRAME_SHIFT,
   INTERFACE_COUNTER_BYTES,
   INTERFACE_RX_BYTES,
+  INTERFACE_RX_DROPS,
   INTERFACE_RX_PACKETS,
   META_RX,
   NODE_DATA,
@@ -39,6 +40,7 @@ import {
   REFILL_RESERVE,
   RX_CONSUMER,
   RX_ENTRIES,
+  RX_LOST,
   RX_MASK,
   RX_PRODUCER,
   RX_TAKEN,
@@ -57,12 +59,21 @@ export function afXdpInput(node: usize, vector: usize, count: i32, nexts: usize)
   let received: u32 = 0;
   for (let i: u32 = 0; i < queues; i++) {
     const queue: usize = load<u32>(data + (<usize>at << 2), INPUT_BLOCKS);
+    if (load<u32>(queue, RX_LOST) != 0) countLost(worker, queue);
     reclaim(worker, queue);
     refill(worker, queue);
     received += receive(worker, metadata, queue, vector + (<usize>received << 2), <u32>count - received);
     at = at + 1 == queues ? 0 : at + 1;
   }
   return received;
+}
+
+/** Books what the kernel dropped: see AfXdpWorker. */
+function countLost(worker: usize, queue: usize): void {
+  const index = load<u32>(queue, QUEUE_INTERFACE);
+  const counters: usize = <usize>load<u32>(worker, WORKER_INTERFACE_COUNTERS) + <usize>index * INTERFACE_COUNTER_BYTES;
+  store<u64>(counters, load<u64>(counters, INTERFACE_RX_DROPS) + load<u32>(queue, RX_LOST), INTERFACE_RX_DROPS);
+  store<u32>(queue, 0, RX_LOST);
 }
 
 /** Buffers that were sent are free again. */

@@ -62,6 +62,8 @@ export const COMPLETION_TAKEN = 92;
 export const FILL_WANTED = 96;
 /** Entries written to the TX ring that the kernel may not have been told of. The worker's flush() sets it to 0. */
 export const TX_UNTOLD = 100;
+/** Packets that the kernel dropped, since the input node last took them into the interface's counters. */
+export const RX_LOST = 104;
 export const QUEUE_BYTES = 128;
 
 /** Refill when at least this many are missing (or a quarter of FILL_WANTED, if that is less). */

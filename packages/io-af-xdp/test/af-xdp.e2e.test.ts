@@ -1,3 +1,4 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Lab, labSuite, type Namespace, type Running, waitFor } from '@lbd/netlab';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -235,6 +236,35 @@ labSuite(describe, 'xdp', 'the af_xdp driver on veth', () => {
     const after = (await reflector.stats()).cpu;
     expect(after.user + after.system - before.user - before.system).toBeLessThan(100_000); // microseconds
     await reflector.end();
+  });
+
+  it('counts what the kernel drops because it does not fit a frame', async () => {
+    for (const [namespace, name] of [
+      [client, 'eth0'],
+      [host, 'xdp0'],
+    ] as const)
+      await namespace.ip(`link set ${name} mtu 2500`);
+    const reflector = await Reflector.start(host);
+    expect((await udpLoad(client, 1, 5, 1700)).right).toBe(5);
+    expect((await udpLoad(client, 1, 10, 2000)).right).toBe(0);
+    await waitFor('the drops to be booked', async () => (await reflector.stats()).interfaces[0]!.rxDrops === 10);
+    await reflector.end();
+    for (const [namespace, name] of [
+      [client, 'eth0'],
+      [host, 'xdp0'],
+    ] as const)
+      await namespace.ip(`link set ${name} mtu 1500`);
+  });
+
+  it('runs the example of the README', async () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const file = fileURLToPath(new URL(`../.example-${process.pid}.mjs`, import.meta.url));
+    writeFileSync(file, /```ts\n(.*?)```/s.exec(readme)![1]!);
+    try {
+      expect(await client.exec(process.execPath, [file])).toBe('eth0: native mode, 2 queues, zero-copy: false\n');
+    } finally {
+      rmSync(file);
+    }
   });
 
   it.each([
