@@ -116,8 +116,8 @@ export class Fib4 {
     }
     const middle = this.#descendRoot(address);
     const second = (address >>> 8) & 255;
-    if (length <= 24) return this.#changePly(middle, 16, second, 2 ** (24 - length), from, to, by, entry);
-    this.#changePly(this.#descend(middle, second), 24, address & 255, 2 ** (32 - length), from, to, by, entry);
+    if (length <= 24) this.#changePly(middle, 16, second, 2 ** (24 - length), from, to, by, entry);
+    else this.#changePly(this.#descend(middle, second), 24, address & 255, 2 ** (32 - length), from, to, by, entry);
   }
 
   /** {@link #change} in one ply; `base` is the number of address bits that lead to it. */

@@ -18,7 +18,10 @@ export class Reclaimer {
 
   /** Calls `free` after every worker has passed a quiescent point. */
   defer(free: () => void): void {
-    if (!this.#epochs) return free();
+    if (!this.#epochs) {
+      free();
+      return;
+    }
     this.#waiting.push(free);
     this.#running ??= this.#run(this.#epochs);
   }

@@ -291,7 +291,7 @@ export class RouteTable {
     const index = this.#interfaces.get(ifindex);
     const link = this.#links.get(ifindex);
     if (index === undefined) return;
-    const up = link !== undefined && link.up && link.carrier;
+    const up = link?.up === true && link.carrier;
     this.#tables.adjacencies.setLink(index, { mac: link?.mac || '00:00:00:00:00:00', mtu: link?.mtu ?? 0, up });
   }
 

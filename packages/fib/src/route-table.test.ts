@@ -1,0 +1,328 @@
+import { Arena } from '@lbd/memory';
+import { addressBytes } from '@lbd/packet';
+import * as fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { dpo, dpoIndex, dpoType, NO_ROUTE } from './dpo.ts';
+import type { KernelChange, KernelNextHop, KernelRoute } from './kernel-changes.ts';
+import * as L from './layout.ts';
+import { RouteTable } from './route-table.ts';
+import { IpTables } from './tables.ts';
+
+const MAC = (n: number) => `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
+/** Interfaces 0 (lan, kernel's 10) and 1 (wan, 11) are lbd's; 12 is not. */
+const LAN = 10;
+const WAN = 11;
+
+let tables: IpTables;
+let routes: RouteTable;
+let asked: string[];
+
+const way = (ifindex: number, gateway = '', weight = 1): KernelNextHop => ({ ifindex, gateway, weight, dead: false });
+const route = (destination: string, ...nexthops: KernelNextHop[]): KernelRoute => ({
+  destination,
+  table: 254,
+  type: 'unicast',
+  metric: 0,
+  tos: 0,
+  nexthops,
+});
+const add = (now: KernelRoute): KernelChange => ({ kind: 'route', before: undefined, now });
+const del = (before: KernelRoute): KernelChange => ({ kind: 'route', before, now: undefined });
+const neighbour = (ifindex: number, address: string, mac: string, state = 'reachable'): KernelChange => ({
+  kind: 'neighbour',
+  before: undefined,
+  now: { ifindex, address, mac, state },
+});
+const link = (ifindex: number, mac: string, up = true, mtu = 1500): KernelChange => ({
+  kind: 'link',
+  before: undefined,
+  now: { ifindex, name: `if${ifindex}`, mac, mtu, up, carrier: true },
+});
+const at = (address: string) => routes.lookup(addressBytes(address));
+const says = (address: string) => routes.formatDpo(at(address));
+
+beforeEach(() => {
+  tables = new IpTables(Arena.create(64 * 1024 * 1024), undefined, { fib6: { prefixes: 1024 } });
+  asked = [];
+  routes = new RouteTable(tables, {
+    onResolve: (index, address) => asked.push(`${index} ${address}`),
+    interfaceName: (index) => ['lan', 'wan'][index] ?? `interface ${index}`,
+  });
+  routes.attach(LAN, 0);
+  routes.attach(WAN, 1);
+  routes.apply(link(LAN, MAC(10)), link(WAN, MAC(11)));
+  routes.apply(
+    add(route('10.0.0.0/24', way(LAN))),
+    add(route('192.168.0.0/24', way(WAN))),
+    add(route('fd00::/64', way(LAN))),
+  );
+});
+
+describe('routes of the kernel', () => {
+  it('lead to what they say', () => {
+    const as = (type: string, destination: string, table = 254) =>
+      add({ ...route(destination, way(LAN)), type, table });
+    routes.apply(
+      as('local', '10.0.0.1/32', 255),
+      as('broadcast', '10.0.0.255/32', 255),
+      as('blackhole', '10.66.0.0/16'),
+    );
+    routes.apply(as('unreachable', '10.67.0.0/16'), as('prohibit', '10.68.0.0/16'), as('throw', '10.69.0.0/16'));
+    routes.apply(add(route('10.70.0.0/16', way(12))), add({ ...route('10.71.0.0/16', way(LAN)), tos: 4 }));
+    expect(says('10.0.0.9')).toBe('glean lan');
+    expect(says('10.0.0.1')).toBe('receive lan');
+    expect(says('10.0.0.255')).toBe('punt (multicast)');
+    expect(says('10.66.1.1')).toBe('drop (blackhole)');
+    expect(says('10.67.1.1')).toBe('drop (unreachable)');
+    expect(says('10.68.1.1')).toBe('drop (unreachable)');
+    expect(says('10.69.1.1')).toBe('drop (no route)');
+    expect(says('10.70.1.1')).toBe('punt (foreign interface)');
+    expect(says('10.71.1.1')).toBe('drop (no route)');
+    expect(says('fd00::5')).toBe('glean lan');
+  });
+
+  it('do not touch what must not be on a network, nor link-local and multicast addresses', () => {
+    routes.apply(add(route('0.0.0.0/0', way(WAN, '192.168.0.1'))), add(route('fe80::/64', way(LAN))));
+    routes.apply(add({ ...route('127.0.0.1/32', way(1)), type: 'local', table: 255 }));
+    expect(says('127.0.0.1')).toBe('drop (martian)');
+    expect(says('0.1.2.3')).toBe('drop (martian)');
+    expect(says('224.0.0.5')).toBe('punt (multicast)');
+    expect(says('fe80::1')).toBe('punt (link local)');
+    expect(says('ff02::1')).toBe('punt (multicast)');
+    expect(says('::1')).toBe('drop (martian)');
+  });
+
+  it('of one prefix: the local table first, then the lowest metric', () => {
+    const main = { ...route('10.9.0.0/16', way(WAN, '192.168.0.1')), metric: 10 };
+    const worse = { ...route('10.9.0.0/16', way(LAN, '10.0.0.2')), metric: 20 };
+    const local = { ...route('10.9.0.0/16', way(LAN)), table: 255, type: 'local', metric: 99 };
+    routes.apply(add(worse), add(main));
+    expect(says('10.9.0.1')).toContain('via 192.168.0.1');
+    routes.apply(add(local));
+    expect(says('10.9.0.1')).toBe('receive lan');
+    routes.apply(del(local), del(main));
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2');
+    routes.apply(del(worse));
+    expect(at('10.9.0.1')).toBe(NO_ROUTE);
+  });
+
+  it('that change are replaced, also when their metric changes', () => {
+    const before = { ...route('10.9.0.0/16', way(LAN, '10.0.0.2')), metric: 5 };
+    routes.apply(add(before));
+    const now = { ...before, nexthops: [way(LAN, '10.0.0.3')] };
+    routes.apply({ kind: 'route', before, now });
+    expect(says('10.9.0.1')).toContain('via 10.0.0.3');
+    const later = { ...now, metric: 7 };
+    routes.apply({ kind: 'route', before: now, now: later });
+    expect(routes.entries(4).filter(({ prefix }) => prefix === '10.9.0.0/16')).toHaveLength(1);
+    routes.apply(del(later));
+    expect(at('10.9.0.1')).toBe(NO_ROUTE);
+  });
+
+  it('over several next hops share flows by weight', () => {
+    routes.apply(
+      add(
+        route('10.9.0.0/16', way(LAN, '10.0.0.2', 3), way(WAN, '192.168.0.2', 1), {
+          ...way(LAN, '10.0.0.9'),
+          dead: true,
+        }),
+      ),
+    );
+    const word = at('10.9.1.1');
+    expect(dpoType(word)).toBe(L.DPO_LOAD_BALANCE);
+    const shares = new Map<string, number>();
+    for (const bucket of tables.loadBalances.buckets(dpoIndex(word))) {
+      const text = routes.formatDpo(bucket).split(' ')[1]!;
+      shares.set(text, (shares.get(text) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(shares)).toEqual({ '10.0.0.2': 3, '192.168.0.2': 1 });
+    const [shown] = routes.entries(4).filter(({ prefix }) => prefix === '10.9.0.0/16');
+    expect(shown!.paths).toEqual(['via 10.0.0.2 lan incomplete weight 3', 'via 192.168.0.2 wan incomplete']);
+  });
+
+  it('over a gateway without interface follow the route to the gateway', () => {
+    routes.apply(add(route('10.9.0.0/16', way(0, '172.16.0.1'))));
+    expect(says('10.9.0.1')).toBe('drop (unreachable)');
+    const inner = route('172.16.0.0/12', way(LAN, '10.0.0.2'));
+    routes.apply(add(inner));
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2 lan');
+    routes.apply(del(inner), add(route('172.16.0.0/12', way(WAN))));
+    expect(says('10.9.0.1')).toContain('via 172.16.0.1 wan');
+    expect(asked).toContain('1 172.16.0.1');
+  });
+});
+
+describe('neighbours', () => {
+  it('are host routes on their link, as long as they are usable', () => {
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)), neighbour(LAN, 'fd00::2', MAC(3)));
+    expect(says('10.0.0.2')).toBe(`via 10.0.0.2 lan ${MAC(2)}`);
+    expect(says('fd00::2')).toBe(`via fd00::2 lan ${MAC(3)}`);
+    for (const state of ['failed', 'incomplete', 'none']) {
+      routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)), neighbour(LAN, '10.0.0.2', MAC(2), state));
+      expect(says('10.0.0.2')).toBe('glean lan');
+    }
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(2), 'stale'));
+    expect(says('10.0.0.2')).toContain(MAC(2));
+    const gone = { ifindex: LAN, address: '10.0.0.2', mac: MAC(2), state: 'stale' };
+    routes.apply({ kind: 'neighbour', before: gone, now: undefined });
+    expect(says('10.0.0.2')).toBe('glean lan');
+  });
+
+  it('are none where the address is not on their link', () => {
+    routes.apply(neighbour(WAN, '10.0.0.2', MAC(2)), neighbour(LAN, '10.5.0.2', MAC(2)));
+    expect(says('10.0.0.2')).toBe('glean lan');
+    expect(at('10.5.0.2')).toBe(NO_ROUTE);
+    const connected = route('10.5.0.0/16', way(LAN));
+    const between = route('10.5.0.0/24', way(WAN, '192.168.0.1'));
+    routes.apply(add(connected));
+    expect(says('10.5.0.2')).toContain(MAC(2));
+    routes.apply(add(between));
+    expect(says('10.5.0.2')).toContain('via 192.168.0.1');
+    routes.apply(del(between), del(connected));
+    expect(at('10.5.0.2')).toBe(NO_ROUTE);
+  });
+
+  it('change their MAC address in place: nothing that leads to them changes', () => {
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)), add(route('0.0.0.0/0', way(LAN, '10.0.0.2'))));
+    const word = at('8.8.8.8');
+    expect(at('10.0.0.2')).toBe(word);
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(99)));
+    expect([at('8.8.8.8'), says('8.8.8.8')]).toEqual([word, `via 10.0.0.2 lan ${MAC(99)}`]);
+    routes.apply(link(LAN, MAC(77), false));
+    expect([at('8.8.8.8'), says('8.8.8.8')]).toEqual([word, `via 10.0.0.2 lan ${MAC(99)} (interface down)`]);
+  });
+});
+
+describe('interfaces', () => {
+  it('that lbd gives up or takes over take their routes along', () => {
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)), add(route('10.9.0.0/16', way(LAN, '10.0.0.2'))));
+    routes.detach(LAN);
+    expect(says('10.9.0.1')).toBe('punt (foreign interface)');
+    expect(says('10.0.0.2')).toBe('punt (foreign interface)');
+    routes.attach(LAN, 5);
+    expect(says('10.9.0.1')).toBe(`via 10.0.0.2 interface 5 ${MAC(2)}`);
+    expect(says('10.0.0.2')).toBe(`via 10.0.0.2 interface 5 ${MAC(2)}`);
+    expect(says('10.0.0.3')).toBe('glean interface 5');
+  });
+});
+
+describe('special prefixes', () => {
+  const VIP = dpo(L.DPO_FIRST_FREE, 42);
+  it('win over the kernel’s route at the same prefix, not over longer ones, and give way again', () => {
+    routes.apply(add(route('90.0.0.0/8', way(LAN, '10.0.0.2'))));
+    routes.addSpecial('90.1.2.3/8', VIP);
+    routes.apply(add(route('90.5.0.0/16', way(WAN, '192.168.0.1'))));
+    expect(at('90.1.1.1')).toBe(VIP);
+    expect(says('90.5.1.1')).toContain('192.168.0.1');
+    routes.removeSpecial('90.0.0.0/8');
+    expect(says('90.1.1.1')).toContain('via 10.0.0.2');
+  });
+  it('are exclusive', () => {
+    routes.addSpecial('90.0.0.0/8', VIP);
+    expect(() => routes.addSpecial('90.0.0.0/8', dpo(9, 1))).toThrow('90.0.0.0/8 is taken already');
+    expect(() => routes.addSpecial('127.0.0.0/8', VIP)).toThrow('taken');
+    expect(() => routes.removeSpecial('91.0.0.0/8')).toThrow('91.0.0.0/8 is not a special prefix');
+    expect(() => routes.addSpecial('90.0.0.0/33', VIP)).toThrow('from 0 to 32');
+    expect(at('90.0.0.1')).toBe(VIP);
+  });
+  it('are shown in the words of whose they are', () => {
+    routes.formats.set(L.DPO_FIRST_FREE, (index) => `lb4 vip ${index}`);
+    routes.addSpecial('90.0.0.0/8', VIP);
+    expect(routes.entries(4).find(({ prefix }) => prefix === '90.0.0.0/8')).toEqual({
+      prefix: '90.0.0.0/8',
+      dpo: VIP,
+      source: 'special',
+      paths: ['lb4 vip 42'],
+    });
+  });
+});
+
+describe('track', () => {
+  it('follows every change of where an address leads', () => {
+    const seen: string[] = [];
+    const tracker = routes.track('10.9.0.1', (word) => seen.push(routes.formatDpo(word)));
+    routes.apply(add(route('10.9.0.0/16', way(LAN, '10.0.0.2'))));
+    expect(asked).toEqual(['0 10.0.0.2']);
+    routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)));
+    routes.apply(add(route('10.9.0.0/24', way(WAN))));
+    expect(asked).toEqual(['0 10.0.0.2', '1 10.9.0.1']);
+    routes.apply(neighbour(WAN, '10.9.0.1', MAC(3)));
+    routes.apply(add(route('10.0.0.0/8', way(WAN))));
+    routes.apply(del(route('10.9.0.0/24', way(WAN))));
+    expect(seen).toEqual([
+      'drop (no route)',
+      'via 10.0.0.2 lan incomplete',
+      'glean wan',
+      `via 10.9.0.1 wan ${MAC(3)}`,
+      `via 10.0.0.2 lan ${MAC(2)}`,
+    ]);
+    tracker.stop();
+    routes.apply(del(route('10.9.0.0/16', way(LAN, '10.0.0.2'))));
+    expect(seen).toHaveLength(5);
+  });
+
+  it('ends as the FIB after any sequence of changes, whatever the order', () => {
+    const prefixes = ['0.0.0.0/0', '10.9.0.0/16', '10.9.1.0/24', '10.0.0.0/24', '10.9.1.1/32'];
+    const ways = [
+      [way(LAN, '10.0.0.2')],
+      [way(WAN, '192.168.0.2')],
+      [way(LAN)],
+      [way(0, '10.9.1.1')],
+      [way(LAN, '10.0.0.2'), way(WAN, '192.168.0.3')],
+    ];
+    const change = fc.oneof(
+      fc.record({
+        kind: fc.constant('route' as const),
+        prefix: fc.constantFrom(...prefixes),
+        way: fc.option(fc.nat(ways.length - 1), { nil: undefined }),
+      }),
+      fc.record({
+        kind: fc.constant('neighbour' as const),
+        address: fc.constantFrom('10.0.0.2', '10.9.1.1', '10.9.1.2'),
+        mac: fc.option(fc.nat(9), { nil: undefined }),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+        const fresh = new RouteTable(
+          new IpTables(Arena.create(64 * 1024 * 1024), undefined, { fib6: { prefixes: 1024 } }),
+        );
+        fresh.attach(LAN, 0);
+        fresh.attach(WAN, 1);
+        const now = new Map<string, KernelRoute>();
+        const seen = new Map<string, number>();
+        const watched = ['10.9.1.1', '10.9.1.2', '10.9.2.1', '10.0.0.2', '8.8.8.8'];
+        for (const address of watched) fresh.track(address, (word) => seen.set(address, word));
+        const known = new Map<string, string>();
+        for (const one of changes) {
+          if (one.kind === 'neighbour') {
+            const mac = one.mac === undefined ? '' : MAC(one.mac);
+            if (mac) known.set(one.address, mac);
+            else known.delete(one.address);
+            fresh.apply(neighbour(LAN, one.address, mac));
+          } else {
+            const before = now.get(one.prefix);
+            const next = one.way === undefined ? undefined : route(one.prefix, ...ways[one.way]!);
+            if (next) now.set(one.prefix, next);
+            else now.delete(one.prefix);
+            if (before || next) fresh.apply({ kind: 'route', before, now: next });
+          }
+        }
+        // the same state, told at once to a table that knows no history
+        const other = new RouteTable(
+          new IpTables(Arena.create(64 * 1024 * 1024), undefined, { fib6: { prefixes: 1024 } }),
+        );
+        other.attach(LAN, 0);
+        other.attach(WAN, 1);
+        other.apply(...[...known].map(([address, mac]) => neighbour(LAN, address, mac)), ...[...now.values()].map(add));
+        for (const address of watched) {
+          expect(seen.get(address)).toBe(fresh.lookup(addressBytes(address)));
+          // a gateway that is reached over itself has no one answer
+          if ([...now.values()].some(({ nexthops }) => nexthops[0]!.ifindex === 0)) continue;
+          expect(fresh.formatDpo(seen.get(address)!)).toBe(other.formatDpo(other.lookup(addressBytes(address))));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
