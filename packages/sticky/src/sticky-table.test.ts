@@ -55,7 +55,12 @@ class Bench {
   readonly #counters = this.arena.allocate('counters', 64);
   run(table: StickyTable, packets: readonly Packet[], now: number): number[] {
     const { u32 } = this.arena.memory;
-    const [hashes, vips, newflow, out] = [0, 1, 2, 3].map((i) => this.#vector + i * 1024) as [number, number, number, number];
+    const [hashes, vips, newflow, out] = [0, 1, 2, 3].map((i) => this.#vector + i * 1024) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     packets.forEach((packet, i) => {
       u32[hashes / 4 + i] = packet.hash;
       u32[vips / 4 + i] = packet.vip;
@@ -73,7 +78,8 @@ class Bench {
 }
 
 const bench = new Bench();
-const sorted = (entries: Iterable<Entry>) => [...entries].map((e) => JSON.stringify([e.hash, e.vip, e.as, e.expiry])).sort();
+const sorted = (entries: Iterable<Entry>) =>
+  [...entries].map((e) => JSON.stringify([e.hash, e.vip, e.as, e.expiry])).sort();
 const tally = (entries: Entry[], of: (entry: Entry) => number) => {
   const counts = new Map<number, number>();
   for (const entry of entries) counts.set(of(entry), (counts.get(of(entry)) ?? 0) + 1);
@@ -88,32 +94,42 @@ const step = fc.record({
   packets: fc.array(packet, { maxLength: 40, size: 'max' }),
 });
 const steps = fc.array(step, { maxLength: 25, size: 'max' });
-const filter = fc.record({ as: fc.integer({ min: 0, max: 6 }), vip: fc.integer({ min: 0, max: 4 }) }, { requiredKeys: [] });
-const matches = (f: { as?: number; vip?: number }) => (e: Entry) => (f.as ?? e.as) === e.as && (f.vip ?? e.vip) === e.vip;
+const filter = fc.record(
+  { as: fc.integer({ min: 0, max: 6 }), vip: fc.integer({ min: 0, max: 4 }) },
+  { requiredKeys: [] },
+);
+const matches = (f: { as?: number; vip?: number }) => (e: Entry) =>
+  (f.as ?? e.as) === e.as && (f.vip ?? e.vip) === e.vip;
 
 describe('StickyTable', () => {
   it('follows the rules: refresh, insert, expiry, full buckets, no server', () => {
     fc.assert(
-      fc.property(fc.constantFrom(1, 2, 8), fc.integer({ min: 1, max: 10 }), steps, filter, (buckets, timeout, list, f) => {
-        const table = StickyTable.create(bench.arena, { buckets, timeout });
-        const model = new Model(buckets, timeout);
-        bench.resetCounters();
-        let now = 1000;
-        for (const { wait, packets } of list) {
-          now += wait;
-          expect(bench.run(table, packets, now)).toEqual(packets.map((p) => model.packet(p, now)));
-          expect(bench.counters()).toEqual(model.counters);
-        }
-        const live = model.live(now);
-        expect(sorted(table.entries(now))).toEqual(sorted(live));
-        expect(table.usage(now)).toEqual({ live: live.length, capacity: buckets * 4 });
-        expect(table.countByAs(now)).toEqual(tally(live, (e) => e.as));
-        expect(table.countByVip(now)).toEqual(tally(live, (e) => e.vip));
-        expect(table.count(f, now)).toBe(live.filter(matches(f)).length);
-        expect(table.flush(f, now)).toBe(live.filter(matches(f)).length);
-        expect(sorted(table.entries(now))).toEqual(sorted(live.filter((e) => !matches(f)(e))));
-        table.free(bench.arena);
-      }),
+      fc.property(
+        fc.constantFrom(1, 2, 8),
+        fc.integer({ min: 1, max: 10 }),
+        steps,
+        filter,
+        (buckets, timeout, list, f) => {
+          const table = StickyTable.create(bench.arena, { buckets, timeout });
+          const model = new Model(buckets, timeout);
+          bench.resetCounters();
+          let now = 1000;
+          for (const { wait, packets } of list) {
+            now += wait;
+            expect(bench.run(table, packets, now)).toEqual(packets.map((p) => model.packet(p, now)));
+            expect(bench.counters()).toEqual(model.counters);
+          }
+          const live = model.live(now);
+          expect(sorted(table.entries(now))).toEqual(sorted(live));
+          expect(table.usage(now)).toEqual({ live: live.length, capacity: buckets * 4 });
+          expect(table.countByAs(now)).toEqual(tally(live, (e) => e.as));
+          expect(table.countByVip(now)).toEqual(tally(live, (e) => e.vip));
+          expect(table.count(f, now)).toBe(live.filter(matches(f)).length);
+          expect(table.flush(f, now)).toBe(live.filter(matches(f)).length);
+          expect(sorted(table.entries(now))).toEqual(sorted(live.filter((e) => !matches(f)(e))));
+          table.free(bench.arena);
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -137,7 +153,13 @@ describe('StickyTable', () => {
   it('never evicts: the fifth flow of a bucket goes untracked until one is over', () => {
     const table = StickyTable.create(bench.arena, { buckets: 16, timeout: 40 });
     const flow = (n: number, newflow: number) => ({ hash: n * 16, vip: 1, newflow });
-    expect(bench.run(table, [1, 2, 3, 4].map((n) => flow(n, n)), 1000)).toEqual([1, 2, 3, 4]);
+    expect(
+      bench.run(
+        table,
+        [1, 2, 3, 4].map((n) => flow(n, n)),
+        1000,
+      ),
+    ).toEqual([1, 2, 3, 4]);
     // The fifth goes where the new-flow table says at each moment; the others stay.
     expect(bench.run(table, [flow(5, 7)], 1000)).toEqual([7]);
     expect(bench.run(table, [flow(5, 8), flow(1, 9), flow(2, 9), flow(3, 9)], 1039)).toEqual([8, 1, 2, 3]);
@@ -156,7 +178,11 @@ describe('StickyTable', () => {
 
   it('flushes by any predicate', () => {
     const table = StickyTable.create(bench.arena, { buckets: 16 });
-    bench.run(table, [1, 2, 3, 4, 5].map((n) => ({ hash: n, vip: n, newflow: n })), 1000);
+    bench.run(
+      table,
+      [1, 2, 3, 4, 5].map((n) => ({ hash: n, vip: n, newflow: n })),
+      1000,
+    );
     expect(table.flush(({ vip }) => vip % 2 === 1, 1000)).toBe(3);
     expect([...table.entries(1000)].map(({ as }) => as)).toEqual([2, 4]);
   });
@@ -164,7 +190,9 @@ describe('StickyTable', () => {
   it('keeps flows when it is resized, as far as buckets have room', () => {
     fc.assert(
       fc.property(fc.constantFrom(1, 4, 16), fc.constantFrom(1, 4, 64), steps, (before, after, list) => {
-        const [table, other] = [before, after].map((buckets) => StickyTable.create(bench.arena, { buckets, timeout: 20 }));
+        const [table, other] = [before, after].map((buckets) =>
+          StickyTable.create(bench.arena, { buckets, timeout: 20 }),
+        );
         let now = 1000;
         for (const { wait, packets } of list) {
           now += wait;
@@ -191,7 +219,11 @@ describe('StickyTable', () => {
 
   it('can be attached to', () => {
     const table = StickyTable.create(bench.arena, { buckets: 32, timeout: 7 });
-    expect(StickyTable.attach(bench.arena.memory, table.address)).toMatchObject({ buckets: 32, capacity: 128, timeout: 7 });
+    expect(StickyTable.attach(bench.arena.memory, table.address)).toMatchObject({
+      buckets: 32,
+      capacity: 128,
+      timeout: 7,
+    });
   });
 
   it('writes nothing outside its allocation', () => {
@@ -204,19 +236,26 @@ describe('StickyTable', () => {
     arena.memory.u8.fill(0xa5, before, before + 64).fill(0xa5, after, after + 64);
     const vector = arena.allocate('vector', 4096);
     for (let i = 0; i < 64; i++) arena.memory.u32.fill(i + 1, vector / 4 + i, vector / 4 + i + 1);
-    table.lookup({ hashes: vector, vips: vector, newflow: vector, out: vector + 1024, count: 64, counters: vector + 2048 }, 1);
+    table.lookup(
+      { hashes: vector, vips: vector, newflow: vector, out: vector + 1024, count: 64, counters: vector + 2048 },
+      1,
+    );
     expect(table.flush({}, 1)).toBe(4);
     for (const at of [before, after]) {
       expect(arena.memory.u8.subarray(at, at + 64).every((byte) => byte === 0xa5)).toBe(true);
     }
   });
 
-  it.each([{ buckets: 0 }, { buckets: 3 }, { buckets: 2 ** 25 }, { timeout: 0 }, { timeout: 1.5 }, { timeout: 2 ** 31 }])(
-    'refuses %o',
-    (options) => {
-      const arena = Arena.create(2 ** 20);
-      expect(() => StickyTable.create(arena, options)).toThrow(expect.objectContaining({ code: 'LBD_STICKY_OPTIONS' }));
-      expect(arena.allocations()).toEqual([]);
-    },
-  );
+  it.each([
+    { buckets: 0 },
+    { buckets: 3 },
+    { buckets: 2 ** 25 },
+    { timeout: 0 },
+    { timeout: 1.5 },
+    { timeout: 2 ** 31 },
+  ])('refuses %o', (options) => {
+    const arena = Arena.create(2 ** 20);
+    expect(() => StickyTable.create(arena, options)).toThrow(expect.objectContaining({ code: 'LBD_STICKY_OPTIONS' }));
+    expect(arena.allocations()).toEqual([]);
+  });
 });
