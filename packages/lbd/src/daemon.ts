@@ -88,7 +88,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   const ports = await openPorts(config, parts.drivers, arena, pool, cleanup);
 
   const tables = new IpTables(arena, epochs);
-  const lb = allocateLb(arena, { workers: config.workers });
+  const lb = allocateLb(arena, { workers: config.workers, maxServers: serversFor(config.memory) });
   const fib = { fib4: tables.fib4.address };
   const encapStates = parts.encaps.map((encap) => encap.allocate?.(arena, encapOptions(config, encap.name), fib));
   const plan: GraphPlan = { ...named, ports: ports.infos, tables: tables.addresses, lb, encapStates };
@@ -178,6 +178,11 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
     'lbd runs',
   );
   return Daemon.make(lbd, team.finished, cleanup);
+}
+
+/** Application servers that there is room for: a sixteenth of the memory, if it is small. */
+function serversFor(memory: number): number {
+  return Math.min(1 << 20, 2 ** Math.floor(Math.log2(memory / 1024)));
 }
 
 /** What the configuration has for an encap. */

@@ -1,3 +1,6 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { ControlError } from '@lbd/control';
 import type { Encap } from '@lbd/lb';
 
@@ -23,11 +26,21 @@ export async function loadEncaps(plugins: readonly string[]): Promise<Encap[]> {
   return encaps;
 }
 
+/** A package is looked for from the working directory first, where users install plugins, then beside lbd. */
 async function importPackage(name: string): Promise<Record<string, unknown>> {
   try {
-    return await import(name);
+    return await import(resolveFrom(process.cwd(), name) ?? name);
   } catch (error) {
-    throw new ControlError('LBD_PLUGIN', `plugin ${name} can't be loaded: ${(error as Error).message}`);
+    const [why] = (error as Error).message.split('\n');
+    throw new ControlError('LBD_PLUGIN', `plugin ${name} can't be loaded: ${why}`);
+  }
+}
+
+function resolveFrom(folder: string, name: string): string | undefined {
+  try {
+    return pathToFileURL(createRequire(join(folder, 'anything')).resolve(name)).href;
+  } catch {
+    return undefined;
   }
 }
 

@@ -38,6 +38,11 @@ describe.each(WAYS)('HTTP through NAT4 with $name', ({ need, options, queues, xd
       lab = await BalancerLab.create('http', { queues });
       servers = await lab.httpServers();
       client = await lab.client.actor();
+      // Generic XDP sees the sender's large segments whole, and no frame of lbd's is that large.
+      if (options.mode === 'generic') {
+        for (const end of [lab.client, ...lab.servers])
+          await end.exec('ethtool', ['-K', 'eth0', 'tso', 'off', 'gso', 'off']);
+      }
       lbd = await lab.start({ ...lab.config(options), workers: queues });
       for (const command of lab.vipCommands) await lbd.command(command);
     });
