@@ -128,7 +128,11 @@ describe('Fib4', () => {
 
   it('uses a freed ply again only when every worker has passed a quiescent point', async () => {
     let pass = () => {};
-    const { fib } = makeFib(new Reclaimer({ quiescent: () => new Promise((resolve) => void (pass = resolve)) }));
+    const quiescent = () =>
+      new Promise<void>((resolve) => {
+        pass = resolve;
+      });
+    const { fib } = makeFib(new Reclaimer({ quiescent }));
     fib.add(0x0a000100, 24, 7);
     expect(fib.plies).toBe(1);
     fib.remove(0x0a000100, 24);

@@ -219,11 +219,14 @@ export class RouteTable {
   #apply(change: KernelChange): void {
     switch (change.kind) {
       case 'route':
-        return this.#routeChanged(change.before, change.now);
+        this.#routeChanged(change.before, change.now);
+        break;
       case 'neighbour':
-        return this.#neighbourChanged((change.now ?? change.before)!, change.now && usableMac(change.now));
+        this.#neighbourChanged((change.now ?? change.before)!, change.now && usableMac(change.now));
+        break;
       case 'link':
-        return this.#linkChanged((change.now ?? change.before)!.ifindex, change.now);
+        this.#linkChanged((change.now ?? change.before)!.ifindex, change.now);
+        break;
     }
   }
 
