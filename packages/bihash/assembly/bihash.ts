@@ -66,8 +66,8 @@ import { NONE, bucketOf, candidates, keyAt, pageShift, sameKey, valueAt } from '
   const page = (hash >> load<u32>(table, TABLE_LOG2_BUCKETS)) & ((<u32>1 << log2Pages) - 1);
   return set + (<usize>page << pageShift(words));
 }
-// A lock is held for well under a microsecond, so waiting is spinning. (memory.atomic.wait32 instead, after some tries: with V8
-// of Node 20 an optimised caller came back from it with a local zeroed, seen as entries with wrong keys. Don't.)
+// A lock is held for well under a microsecond, so waiting is spinning. Not memory.atomic.wait32: with Node 20, code of V8's
+// baseline compiler comes back from it with locals lost, in one thread already, and entries get wrong keys.
 function lockBucket(bucket: usize): u64 {
   while (true) {
     const word = atomic.load<u64>(bucket);

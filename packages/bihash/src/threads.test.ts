@@ -48,7 +48,7 @@ async function race({ keyBytes, log2, buckets }: Race, milliseconds: number) {
   const stop = arena.allocate('stop', 64);
   const threads = ['read', 'write', 'read', 'write', 'write'].map((loop, i) => {
     const errors = arena.allocate('errors', 64);
-    const steps = loop === 'read' ? 20_000 : 2_000;
+    const steps = loop === 'read' ? 5_000 : 100;
     const seed = (i + 1) * 104729;
     const workerData = {
       memory: arena.memory.wasm,
@@ -62,14 +62,17 @@ async function race({ keyBytes, log2, buckets }: Race, milliseconds: number) {
       stop,
     };
     const worker = new Worker(workerFile, { workerData });
-    const done = new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    const done = new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
     return { done, errors };
   });
   await sleep(milliseconds);
+  const rounds = () => threads.map(({ errors }) => Atomics.load(arena.memory.i32, errors / 4 + 3));
+  // On a busy machine a thread may not have had its turn yet.
+  while (rounds().includes(0)) await sleep(20);
   Atomics.store(arena.memory.i32, stop / 4, 1);
-  const rounds = await Promise.all(threads.map(({ done }) => done));
+  await Promise.all(threads.map(({ done }) => done));
   const sum = (word: number) => threads.reduce((total, { errors }) => total + arena.memory.u32[errors / 4 + word]!, 0);
-  return { table, rounds, key, n, lost: sum(0), wrong: sum(1), full: sum(2) };
+  return { table, key, n, lost: sum(0), wrong: sum(1), full: sum(2) };
 }
 
 describe('threads that read while others write', () => {
@@ -80,9 +83,8 @@ describe('threads that read while others write', () => {
     { keyBytes: 24, log2: 5, buckets: 64 },
     { keyBytes: 40, log2: 4, buckets: 16 },
   ])('see no wrong value and miss no key that stays: %o', async (options) => {
-    const { table, rounds, key, n, ...errors } = await race(options, 500);
+    const { table, key, n, ...errors } = await race(options, 500);
     expect(errors).toEqual({ lost: 0, wrong: 0, full: 0 });
-    for (const round of rounds) expect(round).toBeGreaterThan(0);
     // What writers say they did is what is there.
     const entries = [...table.entries()];
     expect(table.size).toBe(entries.length);
