@@ -57,6 +57,8 @@ async function main(): Promise<number> {
   line(`  ${WORDS[driver]}`);
   line(`  (${why})`);
 
+  // A reader that goes away (npm start | head) is no reason to leave a lab half made.
+  process.stdout.on('error', () => {});
   let lab: BalancerLab | undefined;
   let kept = false;
   const interrupted = interruption(() => kept);
@@ -69,7 +71,6 @@ async function main(): Promise<number> {
       printInvitation(lab);
       kept = true;
       // Tells start.mjs, which then returns to the shell; a terminal that is closed does not end the lab.
-      process.stdout.on('error', () => {});
       process.send?.('up');
       await interrupted;
     }

@@ -30,7 +30,7 @@ export async function live(driver: LiveDriver, handOver: (lab: BalancerLab) => v
   heading(`Traffic: the client's own HTTP to ${VIP_URL}`);
   const client = await lab.client.actor();
   const fresh = await drive(client, 'by a new connection each', FRESH);
-  const kept = await drive(client, `over kept connections, ${KEPT.perConnection} each`, KEPT);
+  const kept = await drive(client, `over kept connections, up to ${KEPT.perConnection} each`, KEPT);
 
   const served = await Promise.all(servers.map((server) => server.call('httpServed')));
   await reportShares(lbd, shares([fresh, kept], lab.serverAddresses));

@@ -24,7 +24,7 @@ export async function replay(): Promise<boolean> {
 
   heading('The captures');
   line(`  ${writeRequests(requests)} packets of ${FLOWS} TCP connections to ${VIP.address}:${VIP.port} go in`);
-  const forth = await run(folder, 'forth', { input: requests }, { output: toServers }, FLOWS * PACKETS_OF_A_FLOW);
+  const forth = await run(folder, 'forth', { in: requests }, { out: toServers }, FLOWS * PACKETS_OF_A_FLOW);
   const flows = readFlows(toServers);
   await reportShares(
     forth,
@@ -39,7 +39,7 @@ export async function replay(): Promise<boolean> {
   await reportState(forth);
   await forth.stop();
 
-  const back = await run(folder, 'back', { output: toClients }, { input: writeReplies(replies, flows) }, flows.length);
+  const back = await run(folder, 'back', { out: toClients }, { in: writeReplies(replies, flows) }, flows.length);
   await back.stop();
   const answers = readAnswers(toClients);
 
@@ -62,8 +62,8 @@ const here: Place = {
 };
 
 interface Files {
-  readonly input?: string;
-  readonly output?: string;
+  readonly in?: string;
+  readonly out?: string;
 }
 
 /** Runs lbd over capture files until it has seen all packets; it goes on running, to be asked. */
