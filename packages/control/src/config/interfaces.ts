@@ -11,6 +11,9 @@ const common = {
 
 const file = (what: string) => fields.name(`the name of a ${what} file`);
 
+const ring = (what: string) =>
+  fields.powerOfTwo(64, 32768).optional().describe(`Entries of the ${what} ring, a power of two; 2048 unless told.`);
+
 /** One schema for each driver; what is not common to all is passed on to the driver as its options. */
 export const interfaceSchema = z.discriminatedUnion(
   'driver',
@@ -23,6 +26,14 @@ export const interfaceSchema = z.discriminatedUnion(
           .word('auto', 'native', 'generic')
           .default('auto')
           .describe('Where the XDP program runs: in the network driver, behind it, or in the driver if it is able to.'),
+        'zero-copy': fields
+          .word('auto', 'off', 'on')
+          .optional()
+          .describe('Let the hardware use the packet buffers themselves; auto unless told.'),
+        'rx-ring': ring('RX'),
+        'tx-ring': ring('TX'),
+        'fill-ring': ring('fill'),
+        'completion-ring': ring('completion'),
       })
       .describe('AF_XDP sockets: the fast way. Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.'),
     fields
@@ -33,7 +44,7 @@ export const interfaceSchema = z.discriminatedUnion(
           .flag()
           .optional()
           .describe('Hide lbd’s traffic from the kernel with nftables, where that works; true unless told.'),
-        receive_buffer: fields
+        'receive-buffer': fields
           .integer(65536, 0x3fffffff)
           .optional()
           .describe('Receive buffer of each socket, bytes; 8 MiB unless told.'),
@@ -58,10 +69,11 @@ export type InterfaceConfig = z.output<typeof interfaceSchema>;
 
 /** What the driver is to be told, beside the interface's name and queues. */
 export function driverOptions(config: InterfaceConfig): Record<string, unknown> {
-  const { name: _name, driver: _driver, queues: _queues, ...options } = config;
+  const { name: _name, driver, queues: _queues, ...options } = config;
+  if (driver !== 'af_packet') return options;
   return Object.fromEntries(Object.entries(options).map(([key, value]) => [camelCase(key), value]));
 }
 
 function camelCase(key: string): string {
-  return key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  return key.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

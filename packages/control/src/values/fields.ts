@@ -24,16 +24,14 @@ export function integer(min: number, max: number, what = '') {
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
 }
 
-function powerOfTwo(max: number) {
-  const allowed = `a power of two from 1 to ${max}`;
-  const error = refusal(allowed);
+export function powerOfTwo(min: number, max: number) {
+  const error = refusal(`a power of two from ${min} to ${max}`);
   return z
     .number({ error })
     .int({ error })
-    .min(1, { error })
+    .min(min, { error })
     .max(max, { error })
-    .refine((n) => Number.isInteger(Math.log2(n)), { error })
-    .describe(`A power of two, at most ${max}.`);
+    .refine((n) => Number.isInteger(Math.log2(n)), { error });
 }
 
 /** One of some words. */
@@ -96,9 +94,9 @@ export const flowHash = () => word('crc32c', 'keyed');
 export const weight = () => integer(0, 100);
 export const dscp = () => integer(0, 63);
 /** Slots of a new-flow table. */
-export const newLen = () => powerOfTwo(1 << 24);
+export const newLen = () => powerOfTwo(1, 1 << 24);
 /** Sticky buckets of a worker. */
-export const buckets = () => powerOfTwo(1 << 24);
+export const buckets = () => powerOfTwo(1, 1 << 24);
 /** Seconds, up to a year. */
 export const timeout = () => integer(1, 31_536_000, ' (seconds)');
 export const prefix = () => text('an IPv4 or IPv6 prefix, as in 10.0.0.0/8 or 2001:db8::1/128', canonicalPrefix);
