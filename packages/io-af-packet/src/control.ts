@@ -1,6 +1,6 @@
 import { type DriverControl, DriverError, type OpenedPort, type OpenOptions } from '@lbd/io';
 import { interfaceFlags, interfaceIndex, PacketSocket, SystemError } from '@lbd/native';
-import { buildFilter } from './filter.ts';
+import { NOTHING } from './filter.ts';
 import { Hider } from './hider.ts';
 import { checkOptions } from './options.ts';
 import { AfPacketSteering } from './steering.ts';
@@ -14,9 +14,6 @@ export interface AfPacketDetails {
   /** Why it does, if so. */
   readonly reason: string;
 }
-
-/** A filter that accepts nothing. */
-export const NOTHING = buildFilter({ prefixes: [], returns: [] });
 
 let fanouts = 0;
 

@@ -63,7 +63,7 @@ const reject: Instruction = [RETURN, 0];
  * @throws RangeError if it needs more than MOST_INSTRUCTIONS
  */
 export function buildFilter({ prefixes, returns }: Wanted): Uint8Array {
-  const parsed = [...prefixes].map(parsePrefix);
+  const destinations = [...prefixes].map(parsePrefix);
   const groups = groupReturns(returns);
   const program = [
     [LOAD_WORD, PACKET_TYPE],
@@ -72,12 +72,12 @@ export function buildFilter({ prefixes, returns }: Wanted): Uint8Array {
     ...unless(0, [reject]),
     [LOAD_HALF, ETHERTYPE],
     ...when(0x0800, [
-      ...parsed.filter(({ family }) => family === 4).flatMap((prefix) => inPrefix(IP4_DESTINATION, prefix)),
+      ...destinations.filter(({ family }) => family === 4).flatMap((prefix) => inPrefix(IP4_DESTINATION, prefix)),
       ...groups.filter(({ family }) => family === 4).flatMap(returns4),
       reject,
     ]),
     ...when(0x86dd, [
-      ...parsed.filter(({ family }) => family === 6).flatMap((prefix) => inPrefix(IP6_DESTINATION, prefix)),
+      ...destinations.filter(({ family }) => family === 6).flatMap((prefix) => inPrefix(IP6_DESTINATION, prefix)),
       ...groups.filter(({ family }) => family === 6).flatMap(returns6),
       reject,
     ]),
@@ -120,11 +120,16 @@ interface Group {
   readonly addresses: Prefix[];
 }
 
+/** Addresses of entries that were seen before: a filter is built anew for each entry that comes. */
+const parsed = new WeakMap<Return, Prefix>();
+
 /** Those of one protocol and port together, so that the address is all that is compared for each. */
 function groupReturns(returns: Iterable<Return>): Group[] {
   const groups = new Map<string, Group>();
-  for (const { address, protocol, port } of returns) {
-    const prefix = parsePrefix(address);
+  for (const entry of returns) {
+    const { protocol, port } = entry;
+    const prefix = parsed.get(entry) ?? parsePrefix(entry.address);
+    parsed.set(entry, prefix);
     const key = `${prefix.family} ${protocol} ${port}`;
     const group = groups.get(key) ?? { family: prefix.family, protocol, port, addresses: [] };
     groups.set(key, group);
@@ -168,3 +173,6 @@ function encode(program: readonly Instruction[]): Uint8Array {
   }
   return bytes;
 }
+
+/** A filter that accepts nothing. */
+export const NOTHING = buildFilter({ prefixes: [], returns: [] });

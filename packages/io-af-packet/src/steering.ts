@@ -1,7 +1,7 @@
 import { DriverError, type Steering } from '@lbd/io';
 import { attachFilter } from '@lbd/native';
 import { parsePrefix, prefixText } from '@lbd/packet';
-import { buildFilter, type Return } from './filter.ts';
+import { buildFilter, NOTHING, type Return } from './filter.ts';
 import type { Hider } from './hider.ts';
 
 interface SteeredPort {
@@ -19,6 +19,8 @@ interface Rules {
 /** Keeps the ports' socket filters, and what is hidden from the kernel, at what is lbd's own. */
 export class AfPacketSteering implements Steering {
   #rules: Rules = { ports: new Map(), prefixes: new Set(), returns: new Map() };
+  /** The program of each socket. */
+  readonly #attached = new Map<number, Uint8Array>();
   #hider: Hider | undefined;
 
   addPrefix(prefix: string): void {
@@ -65,7 +67,9 @@ export class AfPacketSteering implements Steering {
     for (const entry of this.#rules.returns.values()) hider.setReturn(entry, true);
   }
 
+  /** The sockets' filters accept nothing so far. */
   addPort(index: number, fds: readonly number[]): void {
+    for (const fd of fds) this.#attached.set(fd, NOTHING);
     const ports = new Map(this.#rules.ports).set(index, { fds, nat: { 4: false, 6: false } });
     this.#apply({ ...this.#rules, ports });
   }
@@ -83,16 +87,38 @@ export class AfPacketSteering implements Steering {
 
   /** @throws DriverError if the kernel does not take so many; nothing has changed then */
   #apply(rules: Rules): void {
+    // Ports with NAT for the same families have the same filter.
+    const built = new Map<string, Uint8Array>();
     const programs = [...rules.ports.values()].map(({ fds, nat }) => {
-      const returns = [...rules.returns.values()].filter(({ address }) => nat[address.includes(':') ? 6 : 4]);
-      try {
-        return { fds, program: buildFilter({ prefixes: rules.prefixes, returns }) };
-      } catch (cause) {
-        if (!(cause instanceof RangeError)) throw cause;
-        throw new DriverError('LBD_DRIVER_OPEN', `af_packet: too much to steer: ${cause.message}`, { cause });
-      }
+      const key = `${nat[4]} ${nat[6]}`;
+      const program = built.get(key) ?? build(rules, nat);
+      built.set(key, program);
+      return { fds, program };
     });
-    for (const { fds, program } of programs) for (const fd of fds) attachFilter(fd, program);
+    const changed: number[] = [];
+    try {
+      for (const { fds, program } of programs) {
+        for (const fd of fds) {
+          attachFilter(fd, program);
+          changed.push(fd);
+        }
+      }
+    } catch (cause) {
+      for (const fd of changed) attachFilter(fd, this.#attached.get(fd)!);
+      const message = `af_packet: cannot steer: ${(cause as Error).message} (its room is net.core.optmem_max)`;
+      throw new DriverError('LBD_DRIVER_OPEN', message, { cause });
+    }
+    for (const { fds, program } of programs) for (const fd of fds) this.#attached.set(fd, program);
     this.#rules = rules;
+  }
+}
+
+function build({ prefixes, returns }: Rules, nat: SteeredPort['nat']): Uint8Array {
+  const applied = [...returns.values()].filter(({ address }) => nat[address.includes(':') ? 6 : 4]);
+  try {
+    return buildFilter({ prefixes, returns: applied });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new DriverError('LBD_DRIVER_OPEN', `af_packet: too much to steer: ${cause.message}`, { cause });
   }
 }

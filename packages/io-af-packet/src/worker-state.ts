@@ -2,7 +2,8 @@ import { FRAME_BYTES, FRAME_HEADROOM, type NodeContext, WORKER_INDEX } from '@lb
 import { DriverError, type PortInfo } from '@lbd/io';
 import type { Memory } from '@lbd/memory';
 import { PacketSocket } from '@lbd/native';
-import { type AfPacketDetails, NOTHING } from './control.ts';
+import type { AfPacketDetails } from './control.ts';
+import { NOTHING } from './filter.ts';
 import { Receiver } from './receiver.ts';
 import { Sender } from './sender.ts';
 

@@ -124,6 +124,7 @@ export class KernelMirror {
       }
       case 'address':
         this.#put('address', change.value, change.action === 'new');
+        // Before Linux 6.6 routes whose source address goes go silently.
         if (change.action === 'delete') this.#reload('routes4', 'routes6');
         break;
       case 'neighbour':

@@ -140,11 +140,17 @@ labSuite(describe, 'namespaces', 'rtnetlink against ip(8)', () => {
       'link set west down',
       'link set west up',
       'link add v0 type veth peer name v1',
+      // Without IPv6 on it nothing but the link's own message tells that IPv4 routes are gone.
+      'link set v0 addrgenmode none',
       'link set v0 up',
       'link set v1 up',
       'address add 10.40.0.1/24 dev v0',
       'route add 10.41.0.0/16 via 10.40.0.2',
       'link set v1 down',
+      'link set v1 up',
+      'link set v0 down',
+      'link set v0 up',
+      'route add 10.42.0.0/16 via 10.40.0.2',
       'link set v0 name v9',
       'link del v9',
     );
