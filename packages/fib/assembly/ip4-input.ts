@@ -8,7 +8,7 @@ import {
   META_PROTOCOL,
   PROTOCOL_NONE,
 } from '@lbd/graph/src/layout.ts';
-import { fold, sumBytes } from '@lbd/packet/assembly/checksum.ts';
+import { fold, isRight, sumBytes } from '@lbd/packet/assembly/checksum.ts';
 import {
   IP4_BYTES,
   IP4_FRAGMENT,
@@ -53,7 +53,7 @@ export function ip4Input(node: usize, vector: usize, count: i32, nexts: usize): 
     const bad =
       (<u32>a & 0xff ^ 0x45) |
       (<u32>(a >> 48) & 0xff3f) |
-      u32(fold(sum) != 0xffff) |
+      u32(!isRight(sum)) |
       u32((<u32>b & 0xff) == 0) |
       u32(length < <u32>IP4_BYTES) |
       u32(length > <u32>load<u16>(meta, META_LENGTH)) |

@@ -10,6 +10,7 @@ const wasm = kernels.instantiate(
 ) as unknown as {
   checksum(at: number, bytes: number, start: number): number;
   sum20(at: number): number;
+  isRight(at: number): number;
   patch(checksum: number, gone: number, come: number): number;
 };
 const swap = (word: number) => ((word & 0xff) << 8) | (word >> 8);
@@ -80,7 +81,26 @@ describe('the kernels', () => {
       fc.property(fc.uint8Array({ minLength: 20, maxLength: 20 }), (bytes) => {
         kernels.u8.set(bytes, 1003);
         expect(swap(wasm.sum20(1003))).toBe(naive(bytes));
+        expect(wasm.isRight(1003)).toBe(Number(naive(bytes) === 0xffff));
       }),
+    );
+  });
+
+  it('tell right headers from wrong ones', () => {
+    const ones = fc.constantFrom(0x00, 0x01, 0xfe, 0xff);
+    fc.assert(
+      fc.property(fc.array(ones, { minLength: 20, maxLength: 20 }), fc.boolean(), (words, fix) => {
+        const bytes = Uint8Array.from(words);
+        if (fix) {
+          bytes.fill(0, 10, 12);
+          const value = checksum(bytes);
+          bytes.set([value >> 8, value & 0xff], 10);
+        }
+        kernels.u8.set(bytes, 1003);
+        expect(wasm.isRight(1003)).toBe(Number(naive(bytes) === 0xffff));
+        if (fix) expect(wasm.isRight(1003)).toBe(1);
+      }),
+      { numRuns: 1000 },
     );
   });
 
