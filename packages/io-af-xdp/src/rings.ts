@@ -26,8 +26,8 @@ export class QueueRoom {
   constructor(memory: Memory, sizes: RingSizes, allocate: (label: string, bytes: number, align?: number) => number) {
     this.#memory = memory;
     this.sizes = sizes;
-    this.block = allocate('af_xdp: queue block', L.QUEUE_BYTES);
-    const place = (ring: XdpRing) => allocate(`af_xdp: ${ring} ring`, xdpRingRoom(ring, sizes[ring]), 4096);
+    this.block = allocate('queue block', L.QUEUE_BYTES);
+    const place = (ring: XdpRing) => allocate(`${ring} ring`, xdpRingRoom(ring, sizes[ring]), 4096);
     this.#rings = { rx: place('rx'), tx: place('tx'), fill: place('fill'), completion: place('completion') };
   }
 
