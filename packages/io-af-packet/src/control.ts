@@ -1,5 +1,5 @@
 import { type DriverControl, DriverError, type OpenedPort, type OpenOptions } from '@lbd/io';
-import { interfaceFlags, interfaceIndex, PacketSocket, SystemError } from '@lbd/native';
+import { getOption, interfaceFlags, interfaceIndex, PacketSocket, SystemError } from '@lbd/native';
 import { NOTHING } from './filter.ts';
 import { Hider } from './hider.ts';
 import { checkOptions } from './options.ts';
@@ -15,7 +15,10 @@ export interface AfPacketDetails {
   readonly reason: string;
 }
 
-let fanouts = 0;
+const SOL_PACKET = 263;
+const PACKET_FANOUT = 18;
+/** PACKET_FANOUT_FLAG_UNIQUEID, at its place. */
+const FANOUT_UNIQUE = 0x2000 << 16;
 
 export class AfPacketControl implements DriverControl {
   readonly steering = new AfPacketSteering();
@@ -32,9 +35,11 @@ export class AfPacketControl implements DriverControl {
       if ((interfaceFlags(name) & 1) === 0) {
         throw new DriverError('LBD_DRIVER_OPEN', `${name} is down: ip link set ${name} up`);
       }
-      const group = (process.pid * 64 + ++fanouts) & 0xffff;
       for (let queue = 0; queue < queues; queue++) {
-        const shared = queues > 1 ? { fanout: group } : {};
+        // The kernel finds a group that nobody has for the first socket; the others join it. Mode 0: by hash of the flow.
+        const [first] = sockets;
+        const fanout = first ? getOption(first.fd, SOL_PACKET, PACKET_FANOUT) & 0xffff : FANOUT_UNIQUE;
+        const shared = queues > 1 ? { fanout } : {};
         const socket = { name, ifindex, filter: NOTHING, receiveBuffer, offloads: true, ...shared };
         sockets.push(new PacketSocket(socket));
       }
