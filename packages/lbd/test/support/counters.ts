@@ -18,8 +18,12 @@ export function difference(before: Record<string, number>, after: Record<string,
   return Object.fromEntries(changed.filter(([, count]) => count !== 0));
 }
 
-/** Packets dropped, for whatever reason. */
+/**
+ * Packets dropped, except those to a neighbour that nobody has spoken to yet: such a packet is what makes lbd ask for the
+ * neighbour's address.
+ */
 export async function drops(daemon: Daemon): Promise<number> {
   const runtime = (await daemon.data('show runtime')) as { nodes: { name: string; packets: number }[] };
-  return runtime.nodes.filter(({ name }) => name === 'drop').reduce((sum, { packets }) => sum + packets, 0);
+  const all = runtime.nodes.filter(({ name }) => name === 'drop').reduce((sum, { packets }) => sum + packets, 0);
+  return all - ((await errorCounters(daemon))['ip4-glean/unresolved'] ?? 0);
 }
