@@ -129,6 +129,20 @@ describe('forwarding', () => {
     );
   });
 
+  it('gives the very checksum that computing it anew gives, also where it becomes 0', () => {
+    const build = (id: number, ttl: number) => packet(ether, ip4({ ...flow, id, ttl }), udp({ checksum: 0 }));
+    let zeros = 0;
+    for (let id = 0; id < 65536; id += 1) {
+      const bytes = build(id, 9);
+      // a header with checksum 0xfeff gets 0 when its TTL goes down; others now and then
+      if ((bytes[24] !== 0xfe || bytes[25] !== 0xff) && id % 4096 !== 0) continue;
+      const [sent] = send(bytes);
+      expect(sent!.bytes.slice(14)).toEqual(build(id, 8).slice(14));
+      if (sent!.bytes[24] === 0 && sent!.bytes[25] === 0) zeros++;
+    }
+    expect(zeros).toBe(1);
+  });
+
   it('hands on vectors of all kinds without mixing them up', () => {
     const kinds: [Uint8Array, string | undefined][] = [
       [packet(ether, ip4(flow), udp()), 'interface-output'],
@@ -342,6 +356,11 @@ describe('where the L4 header is', () => {
   ])('%s', (_name, bytes, expected) => {
     expect(view(bytes)).toEqual(expected);
   });
+  it('drops extension headers that end behind the packet', () => {
+    const long = { type: 60, data: Uint8Array.of(1, 1, 4, 0, 0, 0, 0) };
+    expect(send(packet(ether, ip6({ ...flow6, extensions: [long], protocol: 59 })))).toEqual([]);
+    expect(counted()).toEqual({ 'ip6-input: bad extension headers': 1 });
+  });
   it('takes eight extension headers and drops nine', () => {
     const many = (n: number) => packet(ether, ip6({ ...flow6, extensions: Array(n).fill(pad) }), udp());
     expect(view(many(8))).toEqual({ l4: 104, protocol: 17, flags: 0 });
@@ -394,6 +413,14 @@ describe('partial checksums', () => {
     );
     expect(counted()['l4-checksum: completed']).toBeGreaterThan(10);
     expect(counted()['l4-checksum6: completed']).toBeGreaterThan(10);
+  });
+
+  it('that compute to 0 are sent as 0xffff over UDP', () => {
+    const zero = packet(from1, ip4(flow), udp({ sport: 1, dport: 2 }), Uint8Array.of(0, 0));
+    const good = packet(from1, ip4(flow), udp({ sport: 1, dport: 2 }), zero.slice(40, 42));
+    expect([...good.slice(40, 42)]).toEqual([0xff, 0xff]);
+    const [sent] = send(partial(good, 4, 6, 17), 1);
+    expect([...sent!.bytes.slice(40, 42)]).toEqual([0xff, 0xff]);
   });
 
   it('are not looked for in fragments, in UDP without a checksum, in damaged packets, nor where the feature is off', () => {
