@@ -11,6 +11,7 @@ import { KernelWorld } from './kernel-world.ts';
 import { lbHost } from './lb-host.ts';
 import { lbModel } from './lb-model.ts';
 import { metricsPage } from './metrics.ts';
+import { neighboursKnown } from './neighbours.ts';
 import { openPorts } from './ports.ts';
 import { GraphView } from './show/graph-view.ts';
 import { Traces } from './show/traces.ts';
@@ -160,7 +161,12 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
     trace: () => traces.list(),
     clearTrace: () => traces.clear(),
   };
-  const lbd: Lbd = { lb: lbModel(balancer, parts.encaps, interfaces, ports.steering), dataplane };
+  // Before the workers begin no packet can be lost, and nobody should have to wait.
+  let began = false;
+  const prepare = async (addresses: readonly string[]) => {
+    if (began && world) await neighboursKnown(routes, addresses);
+  };
+  const lbd: Lbd = { lb: lbModel(balancer, parts.encaps, interfaces, ports.steering, prepare), dataplane };
 
   await configure(lbd, config);
   if (options.control ?? true) {
@@ -173,6 +179,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   }, TICK_MS);
   cleanup.add(() => clearInterval(ticker));
   team.go();
+  began = true;
   log.info(
     { interfaces: ports.infos.map(({ name, driver, mode }) => `${name} (${driver} ${mode})`), workers: config.workers },
     'lbd runs',

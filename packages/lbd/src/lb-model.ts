@@ -4,19 +4,26 @@ import type { Steering } from '@lbd/io';
 import type { Encap, LoadBalancer } from '@lbd/lb';
 import type { Interfaces } from './interfaces.ts';
 
-/** The load balancer as control sees it: the model of @lbd/lb, and NAT on interfaces, which is a feature of the graph. */
+/**
+ * The load balancer as control sees it: the model of @lbd/lb, and NAT on interfaces, which is a feature of the graph.
+ * @param prepare waits until packets can be sent to new servers
+ */
 export function lbModel(
   balancer: LoadBalancer,
   encaps: readonly Encap[],
   interfaces: Interfaces,
   steering: Steering,
+  prepare: (addresses: readonly string[]) => Promise<void>,
 ): LoadBalancerModel {
   return {
     lbConf: (change) => balancer.lbConf(change),
     lbConfGet: () => balancer.lbConfGet(),
     addVip: (vip) => balancer.addVip(vip),
     deleteVip: (vip) => balancer.deleteVip(vip),
-    addServers: (operation) => balancer.addServers(operation),
+    async addServers(operation) {
+      await prepare(operation.addresses);
+      await balancer.addServers(operation);
+    },
     setWeight: (operation) => balancer.setWeight(operation),
     deleteServers: (operation) => balancer.deleteServers(operation),
     flushVip: (vip) => balancer.flushVip(vip),
