@@ -37,6 +37,9 @@ export class DpoFormats {
     [L.DPO_DROP, (index) => `drop (${DROP_NAMES[index] ?? index})`],
     [L.DPO_PUNT, (index) => `punt (${PUNT_NAMES[index] ?? index})`],
     [L.DPO_RECEIVE, (index) => `receive interface ${index}`],
+    [L.DPO_ADJACENCY4, (index) => `adjacency ${index}`],
+    [L.DPO_ADJACENCY6, (index) => `adjacency ${index}`],
+    [L.DPO_LOAD_BALANCE, (index) => `load-balance ${index}`],
     [L.DPO_GLEAN4, (index) => `glean interface ${index}`],
     [L.DPO_GLEAN6, (index) => `glean interface ${index}`],
   ]);

@@ -152,6 +152,28 @@ describe('routes of the kernel', () => {
   });
 });
 
+describe('what routes hold', () => {
+  it('is given back: adjacencies and load balances do not run out', () => {
+    for (let i = 0; i < 66_000; i++) {
+      const gone = route(
+        '10.9.0.0/16',
+        way(LAN, `10.0.${(i >> 8) & 255}.${i & 255}`),
+        way(WAN, `192.168.${i >> 16}.${i & 127}`),
+      );
+      routes.apply(add(gone), del(gone));
+    }
+    const over = route('10.9.0.0/16', way(0, '172.16.0.1'));
+    routes.apply(add(over));
+    for (let i = 0; i < 66_000; i++) {
+      const gone = route('172.16.0.0/12', way(i % 2 ? LAN : WAN));
+      routes.apply(add(gone), del(gone));
+    }
+    routes.apply(add(route('10.8.0.0/16', way(LAN, '10.0.0.7'))));
+    expect(says('10.8.0.1')).toBe('via 10.0.0.7 lan incomplete');
+    expect(dpoIndex(at('10.8.0.1'))).toBeLessThan(10);
+  });
+});
+
 describe('neighbours', () => {
   it('are host routes on their link, as long as they are usable', () => {
     routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)), neighbour(LAN, 'fd00::2', MAC(3)));

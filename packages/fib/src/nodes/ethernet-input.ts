@@ -1,5 +1,5 @@
 import type { NodeDeclaration } from '@lbd/graph';
-import { describe, ETHERNET_BYTES } from '@lbd/packet';
+import { ETHERNET_BYTES, ethernet } from '@lbd/packet';
 import { kernels } from '../kernels.ts';
 
 /**
@@ -19,6 +19,7 @@ export const ethernetInput: NodeDeclaration = {
   trace(packet, memory) {
     const start = packet.address - ETHERNET_BYTES;
     const header = memory.u8.slice(start, start + ETHERNET_BYTES);
-    return `ethernet-input: interface ${packet.rx}, ${describe(header)}, ${packet.length} bytes`;
+    const words = ethernet.display(ethernet.parse(header).fields);
+    return `ethernet-input: interface ${packet.rx}, ${words}, ${packet.length} bytes`;
   },
 };

@@ -545,3 +545,18 @@ describe('tables that are big', () => {
     expect(counted()).toEqual({ 'ip4-lookup: no route': 300 });
   });
 });
+
+describe('a trace', () => {
+  it('says what each node did', () => {
+    ip.bench.runtime.tracer.add(1);
+    send(packet(ether, ip4({ ...flow, ttl: 9 }), udp({ sport: 1, dport: 2 })));
+    const [trace] = ip.bench.runtime.tracer.take();
+    const text = trace!.steps.map((step) => step.text).filter((line) => line !== '');
+    expect(text).toEqual([
+      `ethernet-input: interface 0, ethernet ${THEIR_MAC} > ${OUR_MAC(0)} ip4, 28 bytes`,
+      'ip4-input: ip4 9.9.9.9 > 10.1.0.2 udp ttl 9 length 28 / udp 1 > 2 length 8',
+      expect.stringMatching(/^ip4-lookup: adjacency \d+$/),
+      `ip4-rewrite: interface 1, ethernet ${OUR_MAC(1)} > ${THEIR_MAC} ip4 / ip4 9.9.9.9 > 10.1.0.2 udp ttl 8 length 28 / udp 1 > 2 length 8`,
+    ]);
+  });
+});
