@@ -1,4 +1,14 @@
-import { type Actor, BalancerLab, type Daemon, type HttpFlow, labSuite, sleep, VIP_KEY, VIP_URL } from '@lbd/netlab';
+import {
+  type Actor,
+  BalancerLab,
+  type Daemon,
+  type HttpFlow,
+  labSuite,
+  sleep,
+  VIP_KEY,
+  VIP_URL,
+  waitFor,
+} from '@lbd/netlab';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { drops } from './support/counters.ts';
 
@@ -20,23 +30,32 @@ labSuite(describe, 'xdp', 'changes under traffic', () => {
     await lbd.command(`lb as ${VIP_KEY} 192.168.1.1 192.168.1.2 192.168.1.3`);
     // Connections that are there before the change, and talk all the while.
     await client.call('httpStart', { url: VIP_URL, connections: CONNECTIONS, interval: 5 });
-    await sleep(300);
+    await talked(5);
   });
 
   afterEach(async () => {
     await lab?.destroy();
   });
 
+  /** Waits until each connection has had as many more answers. */
+  async function talked(answers: number): Promise<void> {
+    const { flows } = await client.call('httpSoFar');
+    const before = new Map(flows.map((flow) => [flow.localPort, flow.ok]));
+    await waitFor('all connections to talk', async () => {
+      const now = (await client.call('httpSoFar')).flows;
+      return (
+        now.length >= CONNECTIONS && now.every(({ localPort, ok }) => ok >= (before.get(localPort) ?? 0) + answers)
+      );
+    });
+  }
+
   /** Ends the traffic: not one request failed, and no connection changed its server. */
   async function expectUndisturbed(): Promise<HttpFlow[]> {
-    await sleep(300);
+    await talked(20);
     const result = await client.call('httpStop');
     expect(result.errors).toEqual([]);
     expect(result.flows.length).toBe(CONNECTIONS);
-    for (const flow of result.flows) {
-      expect(flow.servers.length).toBe(1);
-      expect(flow.ok).toBeGreaterThan(20);
-    }
+    for (const flow of result.flows) expect(flow.servers.length).toBe(1);
     expect(await drops(lbd)).toBe(0);
     return result.flows;
   }

@@ -64,6 +64,22 @@ describe('lbd', () => {
     expect(none).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('/nowhere/lbd.yaml') });
   });
 
+  it('reads the configuration again on SIGHUP', async () => {
+    const { child, ended } = await start();
+    const vip = { prefix: '10.10.2.3/32', protocol: 'udp', port: 53, encap: 'nat4', target_port: 53 };
+    captures.writeConfig({ vips: [vip], workers: 2 });
+    child.kill('SIGHUP');
+    await until(async () => (await client.command('show lb vips')).text.startsWith('ip4-nat4 10.10.2.3/32'));
+    writeFileSync(captures.path('lbd.yaml'), 'frob: 1');
+    child.kill('SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    child.kill('SIGTERM');
+    const { code, stdout } = await ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/"keys":\["workers"\].*after a restart/);
+    expect(stdout).toMatch(/unknown key.*frob.*nothing was changed/);
+  });
+
   it('serves metrics', async () => {
     await start();
     const page = await client.metrics();

@@ -1,6 +1,7 @@
-import { loadConfig } from '@lbd/control';
+import { type LbdConfig, loadConfig } from '@lbd/control';
 import { pino } from 'pino';
 import { Daemon } from '../daemon.ts';
+import { difference, needRestart } from '../reload.ts';
 import { notify } from '../systemd.ts';
 import { report } from './report.ts';
 
@@ -12,9 +13,10 @@ export async function run(file: string): Promise<number> {
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ended(signal));
   let daemon: Daemon;
+  let config: LbdConfig;
   let log: ReturnType<typeof logger>;
   try {
-    const config = loadConfig(file);
+    config = loadConfig(file);
     log = logger(config.log.level);
     daemon = await Daemon.start(config, { log, onFailure: ended });
   } catch (error) {
@@ -22,6 +24,10 @@ export async function run(file: string): Promise<number> {
     return 1;
   }
   notify('READY=1');
+  const running = daemon;
+  process.on('SIGHUP', () => {
+    config = reload(file, config, running, log);
+  });
   const reason = await end;
   notify('STOPPING=1');
   const failed = reason instanceof Error;
@@ -30,6 +36,33 @@ export async function run(file: string): Promise<number> {
   const failures = await daemon.close();
   for (const error of failures) log.error({ err: error }, 'something could not be undone');
   return failed || failures.length > 0 ? 1 : 0;
+}
+
+/** SIGHUP: what differs in the file is changed, all else is left alone. @returns the configuration from now on */
+function reload(file: string, before: LbdConfig, daemon: Daemon, log: ReturnType<typeof logger>): LbdConfig {
+  let now: LbdConfig;
+  try {
+    now = loadConfig(file);
+  } catch (error) {
+    log.error({ reason: (error as Error).message }, 'the configuration is wrong, nothing was changed');
+    return before;
+  }
+  const restart = needRestart(before, now);
+  if (restart.length > 0) log.warn({ keys: restart }, 'these changes take effect after a restart');
+  const steps = difference(before, now);
+  const run = async () => {
+    for (const { what, run } of steps) {
+      try {
+        await run(daemon.lbd);
+        log.info({ change: what }, 'changed');
+      } catch (error) {
+        log.error({ change: what, reason: (error as Error).message }, 'refused');
+      }
+    }
+    log.info({ changes: steps.length }, 'configuration reloaded');
+  };
+  void run();
+  return now;
 }
 
 /** Written at once: nothing may be lost when the process ends. */
