@@ -129,7 +129,8 @@ export class PathLists {
       for (const { dpo, weight } of inner) total.set(dpo, (total.get(dpo) ?? 0) + weight * path.weight);
     }
     if (total.size === 0) return UNREACHABLE;
-    const members = [...total].map(([dpo, weight]) => ({ dpo, weight })).sort((a, b) => a.dpo - b.dpo);
+    // in the order of the route, not of indices: what a route spreads does not depend on what was there before it
+    const members = [...total].map(([dpo, weight]) => ({ dpo, weight }));
     if (members.length === 1) return members[0]!.dpo;
     const index = loadBalances.acquire(members);
     held.push(() => loadBalances.release(index));
