@@ -161,7 +161,7 @@ static:
   });
 
   it('has its JSON schema published', () => {
-    const published = JSON.parse(readFileSync(new URL('../../lbd.schema.json', import.meta.url), 'utf8'));
+    const published = JSON.parse(readFileSync(new URL('../../dist/lbd.schema.json', import.meta.url), 'utf8'));
     expect(published).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
   });
 });

@@ -143,5 +143,5 @@ export type LbdConfig = z.output<typeof configSchema>;
 /** The JSON schema of the file, as published in lbd.schema.json. */
 export function configJsonSchema(): object {
   const schema = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' });
-  return { $id: 'https://unpkg.com/@lbd/control/lbd.schema.json', title: 'Configuration of lbd', ...schema };
+  return { $id: 'https://unpkg.com/@lbd/control/dist/lbd.schema.json', title: 'Configuration of lbd', ...schema };
 }
