@@ -90,7 +90,7 @@ labSuite(describe, 'xdp', 'npm start as root', () => {
     await start.expectNothingLeft();
   });
 
-  it.each(['The lab', 'Traffic', 'Who got the requests'])(
+  it.each(['The lab', 'lbd.yaml', 'Traffic'])(
     'leaves nothing behind on Ctrl-C when it shows "%s"',
     { timeout: 2 * MINUTE },
     async (moment) => {
