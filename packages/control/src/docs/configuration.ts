@@ -55,8 +55,16 @@ commands:
 
 /** docs/configuration.md. */
 export function configurationDocs(schema: object): string {
-  const rows = [...properties(schema as Schema, '')].map((cells) => `| ${cells.join(' | ')} |`);
-  return `${INTRODUCTION}\`\`\`yaml\n${EXAMPLE}\`\`\`\n\n## Reference\n\n| key | value | unless told | what it is |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+  const header = ['key', 'value', 'unless told', 'what it is'];
+  const reference = markdownTable([header, ...properties(schema as Schema, '')]);
+  return `${INTRODUCTION}\`\`\`yaml\n${EXAMPLE}\`\`\`\n\n## Reference\n\n${reference}\n`;
+}
+
+/** As the formatter lays it out. */
+function markdownTable([header, ...rows]: readonly string[][]): string {
+  const widths = header!.map((_, i) => Math.max(...[header!, ...rows].map((row) => row[i]!.length)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
+  return [line(header!), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
 function* properties(schema: Schema, path: string): Generator<string[]> {
