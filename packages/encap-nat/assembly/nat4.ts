@@ -1,5 +1,6 @@
 /** nat4: the packets of clients get the address and port of their server (destination NAT). */
 import { hash16, search16, touchVector16 } from '@lbd/bihash/assembly/bihash16.ts';
+import { endsAt, reasonOfDpo, slotOfDpo } from '@lbd/fib/assembly/dpo.ts';
 import {
   bufferAt,
   count as add,
@@ -150,7 +151,8 @@ function rewrite(
         const dpo = load<u32>(servers + (<usize>server << AS_SHIFT), AS_DPO);
         store<u32>(meta, server, META_AS);
         store<u32>(meta, dpo, META_DPO);
-        next = fanout + (dpo >>> 24);
+        if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
+        next = slotOfDpo(fanout, dpo);
       }
     } else {
       reason(node, meta, protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP ? NAT4_TRUNCATED : NAT4_FRAGMENT);

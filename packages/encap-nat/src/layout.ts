@@ -90,12 +90,14 @@ export const DATA_BYTES = 64 + 256 * 8;
 // Places of the nodes' counters and next nodes.
 
 export const NAT4_NEXT_DROP = 0;
-export const NAT4_CREATED = 0;
-export const NAT4_MOVED = 1;
-export const NAT4_FULL = 2;
-export const NAT4_CONFLICT = 3;
-export const NAT4_TRUNCATED = 4;
-export const NAT4_FRAGMENT = 5;
+/** The first counters are `lookupCounters` of @lbd/fib: why a server's DPO is drop or punt. So many are they. */
+export const NAT4_LOOKUP_COUNTERS = 7;
+export const NAT4_CREATED = 7;
+export const NAT4_MOVED = 8;
+export const NAT4_FULL = 9;
+export const NAT4_CONFLICT = 10;
+export const NAT4_TRUNCATED = 11;
+export const NAT4_FRAGMENT = 12;
 
 export const IN2OUT_NEXT_PUNT = 0;
 export const IN2OUT_NEXT_DROP = 1;

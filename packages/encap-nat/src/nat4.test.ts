@@ -1,4 +1,4 @@
-import { Fib4, Reclaimer } from '@lbd/fib';
+import { Fib4, NO_ROUTE, Reclaimer } from '@lbd/fib';
 import { LbBench } from '@lbd/lb/testing';
 import { addressBytes, expectPacket, ip4, ip4Number, packet, tcp, udp, verifies } from '@lbd/packet';
 import fc from 'fast-check';
@@ -292,6 +292,18 @@ describe('packets without a session', () => {
     fib.add(ip4Number(addressBytes('90.0.0.1')), 32, 9 << 24);
     const out = one(packet(ip4({ src: '10.0.0.1', dst: '90.0.0.1' }), tcp({ sport: 5, dport: 8080 })), LAN);
     expect(SERVERS).toContain(serverOf(out.bytes));
+  });
+});
+
+describe('a server without a route', () => {
+  it('costs its packets, counted with the reason', async () => {
+    await bench.lb.deleteServers({ vip: WEB, addresses: ['10.0.0.2', '10.0.0.3'], flush: false });
+    bench.route('10.0.0.1', NO_ROUTE);
+    expect(bench.send([request(1)])).toHaveLength(0);
+    expect(bench.bench.counters('nat4')).toMatchObject({ 'no route': 1 });
+    bench.route('10.0.0.1', (3 << 24) | 1);
+    expect(bench.send([request(1)])).toHaveLength(1);
+    expect(bench.bench.counters('graph')).toEqual({});
   });
 });
 

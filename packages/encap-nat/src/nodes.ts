@@ -1,3 +1,4 @@
+import { lookupCounters } from '@lbd/fib';
 import { FLAG_TRACED, type NodeDeclaration, type PacketView } from '@lbd/graph';
 import type { LbHandles } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
@@ -18,6 +19,7 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
       next: ['drop'],
       fanOut: 'dpo',
       counters: {
+        ...lookupCounters,
         'sessions created': 'a flow began',
         'other server taken': "the chosen server had the client's address and port in use through another VIP",
         'session table full': 'dropped: no room for one session more',
@@ -49,4 +51,8 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
 
 function describeReturn(packet: PacketView): string {
   return (packet.flags & FLAG_TRACED) === 0 ? '' : `from server: ${describe(packet.bytes)}`;
+}
+
+if (Object.keys(lookupCounters).length !== L.NAT4_LOOKUP_COUNTERS) {
+  throw new Error('NAT4_LOOKUP_COUNTERS must be the number of lookupCounters');
 }
