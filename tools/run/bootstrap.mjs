@@ -73,7 +73,7 @@ async function build(started) {
   const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' };
   const flags = ['run', 'build', '--output-logs=errors-only', '--no-update-notifier'];
   // Turbo says nothing until it is done; say what is going on if it takes a while.
-  const slow = setTimeout(() => say('building'), 1500);
+  const slow = setTimeout(() => say('building (the first time takes a minute or two)'), 1500);
   const { code, output } = await collect('turbo', flags, { env });
   clearTimeout(slow);
   if (code !== 0) throw new UserError(`${output.trim()}\n\nthe build failed`);

@@ -137,6 +137,7 @@ describe('the repository', () => {
   });
 
   it('pins the tools it is built with', () => {
-    for (const [name, version] of Object.entries(root.devDependencies!)) expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    for (const [name, version] of Object.entries(root.devDependencies!))
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });

@@ -43,19 +43,22 @@ describe('the packages, installed from their tarballs outside of the repository'
     expect(Number(stdout)).toBeGreaterThan(0);
   });
 
-  it.each(packages.map(({ name, folder }) => [name, folder]))('%s: the example of its README runs', async (name, folder) => {
-    const readme = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
-    const example = /```(?:ts|js)\n(.*?)```/s.exec(readme)?.[1];
-    if (example === undefined) {
-      // Those that are not for programmers have a command line to show instead.
-      expect(readme, `${name} has no example`).toMatch(/```(sh|yaml)\n/);
-      return;
-    }
-    const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
-    const file = join(home, 'project', `${name.replace('/', '-')}.mjs`);
-    writeFileSync(file, ts.transpile(example, options));
-    await node(file);
-  });
+  it.each(packages.map(({ name, folder }) => [name, folder]))(
+    '%s: the example of its README runs',
+    async (name, folder) => {
+      const readme = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
+      const example = /```(?:ts|js)\n(.*?)```/s.exec(readme)?.[1];
+      if (example === undefined) {
+        // Those that are not for programmers have a command line to show instead.
+        expect(readme, `${name} has no example`).toMatch(/```(sh|yaml)\n/);
+        return;
+      }
+      const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+      const file = join(home, 'project', `${name.replace('/', '-')}.mjs`);
+      writeFileSync(file, ts.transpile(example, options));
+      await node(file);
+    },
+  );
 
   it.each(packages.flatMap(({ bin = {} }) => Object.keys(bin)))('%s can be run', async (bin) => {
     const { stdout } = await run(join(home, 'project/node_modules/.bin', bin), ['--help']);
