@@ -60,7 +60,7 @@ describe.each(published)('$name', ({ folder, manifest, name }) => {
   it('has a README with its name, how to install it, an example, and its limits', () => {
     const readme = read(`${folder}/README.md`);
     expect(readme).toMatch(new RegExp(`^# ${name}\n`));
-    expect(readme).toContain(`npm install ${name}`);
+    expect(readme).toMatch(new RegExp(`npm install (--global )?${name}\\b`));
     expect(readme).toMatch(/```(ts|js|sh|yaml)\n/);
     expect(readme).toMatch(/not supported/i);
   });

@@ -11,6 +11,7 @@ import { ROOT } from '../process.mjs';
 
 const run = promisify(execFile);
 const MINUTE = 60_000;
+const PNPM = join(ROOT, '.cache/pnpm/node_modules/.bin/pnpm');
 
 const packages = (workspaceFolders() as string[])
   .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) }))
@@ -25,7 +26,7 @@ describe('the packages, installed from their tarballs outside of the repository'
     const project = join(home, 'project');
     for (const folder of [tarballs, project]) mkdirSync(folder);
     for (const { folder } of packages) {
-      await run('pnpm', ['pack', '--pack-destination', tarballs], { cwd: join(ROOT, folder) });
+      await run(PNPM, ['pack', '--pack-destination', tarballs], { cwd: join(ROOT, folder) });
     }
     const files = readdirSync(tarballs).map((name) => join(tarballs, name));
     expect(files.length).toBe(packages.length);
