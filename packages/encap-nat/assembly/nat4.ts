@@ -1,5 +1,5 @@
 /** nat4: the packets of clients get the address and port of their server (destination NAT). */
-import { hash16, search16, touchVector16 } from '@lbd/bihash/assembly/bihash16.ts';
+import { hash16, search16 } from '@lbd/bihash/assembly/bihash16.ts';
 import { endsAt, reasonOfDpo, slotOfDpo } from '@lbd/fib/assembly/dpo.ts';
 import {
   bufferAt,
@@ -11,6 +11,7 @@ import {
   metaOf,
   nowOf,
   reason,
+  touchLines,
 } from '@lbd/graph/assembly/abi.ts';
 import {
   META_AS,
@@ -23,7 +24,6 @@ import {
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
 import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
-import { not16, not32, patch } from '@lbd/packet/assembly/checksum.ts';
 import {
   IP4_CHECKSUM,
   IP4_DESTINATION,
@@ -41,6 +41,9 @@ import {
   DATA_LB,
   DATA_NAT,
   DATA_TOUCHED,
+  HINT_INDEX,
+  HINT_SHIFT,
+  HINT_TAG_SHIFT,
   KEY_FORWARD,
   NAT4_CONFLICT,
   NAT4_CREATED,
@@ -49,13 +52,25 @@ import {
   NAT4_MOVED,
   NAT4_NEXT_DROP,
   NAT4_TRUNCATED,
+  NAT_HINTS,
+  NAT_HINT_MASK,
+  NAT_SESSIONS,
   NAT_TABLE,
   SEEN_FIN_CLIENT,
   SEEN_UDP,
+  SESSION_ADDRESSES,
   SESSION_AS,
+  SESSION_IP_DELTA,
+  SESSION_L4_DELTA,
+  SESSION_LIVE,
+  SESSION_PORTS,
+  SESSION_PROTOCOL,
   SESSION_SEEN,
   SESSION_SERVER,
   SESSION_SERVER_PORT,
+  SESSION_SHIFT,
+  SESSION_STATE,
+  SESSION_TOUCHED,
 } from '../src/layout.ts';
 import { CONFLICT, isClosed, keyTail, make, nat_end, renew, seenAtFirst, seenOfTcp, sessionAt } from './session.ts';
 
@@ -64,35 +79,68 @@ import { CONFLICT, isClosed, keyTail, make, nat_end, renew, seenAtFirst, seenOfT
 @inline const NEW: u32 = 0;
 
 export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
-  const frames = framesOf(node);
   const metadata = metadataOf(node);
   const data = node + NODE_DATA;
   const nat: usize = load<u32>(data, DATA_NAT);
-  const table: usize = load<u32>(nat, NAT_TABLE);
+  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
+  const hints: usize = load<u32>(nat, NAT_HINTS);
+  const mask = load<u32>(nat, NAT_HINT_MASK);
   const hashes = data + DATA_HASHES;
   const found = data + DATA_FOUND;
   for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
-    const hash = hash16(load<u64>(ip, IP4_SOURCE), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_FORWARD));
-    store<u32>(hashes + (<usize>i << 2), hash);
+    const hash = load<u32>(metaOf(metadata, bufferAt(vector, i)), META_HASH);
+    store<u32>(hashes + (<usize>i << 2), hash >>> HINT_TAG_SHIFT);
+    store<u32>(found + (<usize>i << 2), <u32>(hints + (<usize>(hash & mask) << HINT_SHIFT)));
   }
-  let touched = touchVector16(table, hashes, found, count);
+  store<u32>(data, touchLines(found, count), DATA_TOUCHED);
   for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
-    const tail = keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_FORWARD);
-    const value = search16(table, load<u32>(hashes + (<usize>i << 2)), load<u64>(ip, IP4_SOURCE), tail);
-    const index: u32 = value == <u64>-1 ? NEW : <u32>value;
+    const bucket: usize = load<u32>(found + (<usize>i << 2));
+    const tags = i32x4.shr_u(v128.load(bucket), HINT_TAG_SHIFT);
+    // Without one of this tag, any: the session will not be the flow's.
+    const place = ctz(i32x4.bitmask(i32x4.eq(tags, i32x4.splat(load<u32>(hashes + (<usize>i << 2))))) | 8);
+    const index = load<u32>(bucket + (<usize>place << 2)) & HINT_INDEX;
     store<u32>(found + (<usize>i << 2), index);
+    // A store in place of a load: it does not hold up what follows, and the record will be written anyway.
+    store<u32>(sessions + (<usize>index << SESSION_SHIFT), 0, SESSION_TOUCHED);
   }
-  for (let i = 0; i < count; i++) touched += <u64>load<u8>(sessionAt(nat, load<u32>(found + (<usize>i << 2))), SESSION_SEEN);
-  store<u64>(data, touched, DATA_TOUCHED);
-  return rewrite(node, vector, count, nexts, frames, metadata, nat);
+  return rewrite(node, vector, count, nexts, framesOf(node), metadata, nat);
+}
+
+/** True if the session is that of the packet: live, and of the same tuple. */
+// @ts-ignore: decorator
+@inline function isOf(session: usize, ip: usize, l4: usize, protocol: u32): bool {
+  return (
+    load<u64>(session, SESSION_ADDRESSES) == load<u64>(ip, IP4_SOURCE) &&
+    load<u32>(session, SESSION_PORTS) == load<u32>(l4) &&
+    <u32>load<u8>(session, SESSION_PROTOCOL) == protocol &&
+    load<u32>(session, SESSION_STATE) == SESSION_LIVE
+  );
+}
+
+/** The session of a packet whose hint was wrong, by the bihash, made if there is none; hints at it. Negative: drop. */
+function findOrOpen(node: usize, nat: usize, lb: usize, meta: usize, ip: usize, l4: usize, protocol: u32, now: u32): i32 {
+  const addresses = load<u64>(ip, IP4_SOURCE);
+  const tail = keyTail(load<u32>(l4), protocol, KEY_FORWARD);
+  const value = search16(load<u32>(nat, NAT_TABLE), hash16(addresses, tail), addresses, tail);
+  const index: i32 = value == <u64>-1 ? open(node, nat, lb, meta, ip, l4, NEW, now) : <i32>value;
+  if (index > 0 && index <= <i32>HINT_INDEX) hint(nat, load<u32>(meta, META_HASH), <u32>index);
+  return index;
+}
+
+/** Takes a free place, else the one that the hash says: no order of use is kept. */
+// @ts-ignore: decorator
+@inline function hint(nat: usize, hash: u32, index: u32): void {
+  const bucket: usize = <usize>load<u32>(nat, NAT_HINTS) + (<usize>(hash & load<u32>(nat, NAT_HINT_MASK)) << HINT_SHIFT);
+  const free = i32x4.bitmask(i32x4.eq(v128.load(bucket), i32x4.splat(0)));
+  const place: u32 = free ? ctz(free) : (hash >>> 22) & 3;
+  store<u32>(bucket + (<usize>place << 2), index | ((hash >>> HINT_TAG_SHIFT) << HINT_TAG_SHIFT));
+}
+
+/** RFC 1624, equation 3, with what goes and comes folded to 16 bits beforehand. */
+// @ts-ignore: decorator
+@inline function moved(checksum: u32, delta: u32): u32 {
+  const sum = (~checksum & 0xffff) + delta;
+  return ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
 }
 
 function rewrite(
@@ -108,6 +156,7 @@ function rewrite(
   const found = data + DATA_FOUND;
   const lb: usize = load<u32>(data, DATA_LB);
   const servers: usize = load<u32>(lb, LB_SERVERS);
+  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
   const fanout = fanoutOf(node);
   const now = nowOf(node);
   let first: u32 = 0;
@@ -121,17 +170,18 @@ function rewrite(
     const l4 = ip + <usize>load<u16>(meta, META_L4);
     let next: u32 = NAT4_NEXT_DROP;
     if (hasHeader(meta, protocol)) {
-      if (index == NEW || reopens(nat, index, l4, protocol, meta)) index = <u32>open(node, nat, lb, meta, ip, l4, index, now);
+      if (!isOf(sessions + (<usize>index << SESSION_SHIFT), ip, l4, protocol)) {
+        index = <u32>findOrOpen(node, nat, lb, meta, ip, l4, protocol, now);
+      }
+      if (<i32>index > 0 && reopens(nat, index, l4, protocol, meta)) {
+        index = <u32>open(node, nat, lb, meta, ip, l4, index, now);
+      }
       if (<i32>index > 0) {
-        const session = sessionAt(nat, index);
+        const session = sessions + (<usize>index << SESSION_SHIFT);
         let seen: u32 = load<u8>(session, SESSION_SEEN);
-        const gone = not32(load<u32>(ip, IP4_DESTINATION));
-        const goneL4 = gone + not16(load<u16>(l4, 2));
-        const to = load<u32>(session, SESSION_SERVER);
-        const toPort: u32 = load<u16>(session, SESSION_SERVER_PORT);
-        const comeL4: u64 = <u64>to + <u64>toPort;
+        const l4Delta: u32 = load<u16>(session, SESSION_L4_DELTA);
         if (protocol == PROTOCOL_TCP) {
-          store<u16>(l4, <u16>patch(load<u16>(l4, TCP_CHECKSUM), goneL4, comeL4), TCP_CHECKSUM);
+          store<u16>(l4, <u16>moved(load<u16>(l4, TCP_CHECKSUM), l4Delta), TCP_CHECKSUM);
           const more = seen | seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_CLIENT);
           if (more != seen) store<u8>(session, <u8>more, SESSION_SEEN);
           seen = more;
@@ -139,13 +189,13 @@ function rewrite(
           const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
           // 0 is no checksum and stays so; one that computes to 0 is sent as 0xffff (RFC 768)
           if (checksum != 0) {
-            const patched = patch(checksum, goneL4, comeL4);
+            const patched = moved(checksum, l4Delta);
             store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
           }
         }
-        store<u16>(ip, <u16>patch(load<u16>(ip, IP4_CHECKSUM), gone, <u64>to), IP4_CHECKSUM);
-        store<u32>(ip, to, IP4_DESTINATION);
-        store<u16>(l4, <u16>toPort, 2);
+        store<u16>(ip, <u16>moved(load<u16>(ip, IP4_CHECKSUM), load<u16>(session, SESSION_IP_DELTA)), IP4_CHECKSUM);
+        store<u32>(ip, load<u32>(session, SESSION_SERVER), IP4_DESTINATION);
+        store<u16>(l4, load<u16>(session, SESSION_SERVER_PORT), 2);
         renew(nat, session, seen, now);
         const server = load<u32>(session, SESSION_AS);
         const dpo = load<u32>(servers + (<usize>server << AS_SHIFT), AS_DPO);

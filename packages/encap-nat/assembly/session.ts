@@ -1,5 +1,6 @@
 /** Sessions: finding, making and ending them. Any worker may, at any time; see ../src/layout.ts. */
 import { del16, hash16, insert16, search16 } from '@lbd/bihash/assembly/bihash16.ts';
+import { fold, not16, not32 } from '@lbd/packet/assembly/checksum.ts';
 import { AS_ADDRESS4, AS_PORT, AS_SHIFT, LB_SERVERS } from '@lbd/lb/src/layout.ts';
 import {
   KEY_FORWARD,
@@ -20,6 +21,8 @@ import {
   SESSION_DEAD,
   SESSION_EXPIRY,
   SESSION_FREE,
+  SESSION_IP_DELTA,
+  SESSION_L4_DELTA,
   SESSION_LIVE,
   SESSION_NEXT,
   SESSION_PORTS,
@@ -180,6 +183,10 @@ export function make(
   store<u32>(session, server, SESSION_AS);
   store<u32>(session, load<u32>(as, AS_ADDRESS4), SESSION_SERVER);
   store<u16>(session, load<u16>(as, AS_PORT), SESSION_SERVER_PORT);
+  const address = not32(load<u32>(session, SESSION_ADDRESSES + 4)) + <u64>load<u32>(as, AS_ADDRESS4);
+  const port = not16(load<u16>(session, SESSION_PORTS + 2)) + <u64>load<u16>(as, AS_PORT);
+  store<u16>(session, <u16>fold(address), SESSION_IP_DELTA);
+  store<u16>(session, <u16>fold(address + port), SESSION_L4_DELTA);
 }
 
 /** Enters the reverse key; ends a session that has it but is over. Returns the index, NO_ROOM or CONFLICT. */

@@ -36,6 +36,12 @@ export const SESSION_SERVER_PORT = 28;
 export const SESSION_STATE = 32;
 /** u32: index of the next free session. */
 export const SESSION_NEXT = 36;
+/** u16: what the server's address in place of the VIP's adds to the complement of the IP checksum (RFC 1624, equation 3). */
+export const SESSION_IP_DELTA = 40;
+/** u16: what the server's address and port in place of the VIP's add to the complement of the L4 checksum. */
+export const SESSION_L4_DELTA = 42;
+/** u32: written to bring the record's line near; means nothing. */
+export const SESSION_TOUCHED = 60;
 
 export const SESSION_FREE = 0;
 export const SESSION_LIVE = 1;
@@ -69,9 +75,22 @@ export const NAT_FREE = 16;
 export const NAT_NEXT = 24;
 /** u32: live sessions. Changed atomically. */
 export const NAT_LIVE = 28;
+/** u32: address of the hints; see HINT_. */
+export const NAT_HINTS = 32;
+/** u32: buckets of hints less one. */
+export const NAT_HINT_MASK = 36;
 /** u32[32]: idle seconds after which a session is over, by SESSION_SEEN. */
 export const NAT_TIMEOUTS = 64;
 export const NAT_BYTES = 64 + 32 * 4;
+
+/**
+ * Hints say where the session of a flow may be, so that the usual packet finds it by its flow hash without the bihash. A
+ * bucket, by the low bits of the hash, is four u32: the hash's top byte, and a session's index below it; 0 if free. A hint
+ * may be wrong or old: the session's own tuple decides. Shared by all workers, each u32 written as a whole.
+ */
+export const HINT_SHIFT = 4;
+export const HINT_INDEX = 0xffffff;
+export const HINT_TAG_SHIFT = 24;
 
 // Data of the nodes.
 

@@ -204,6 +204,26 @@ describe('sessions', () => {
     expect(live()).toBe(0);
   });
 
+  it('are made once for the packets of a new flow that come together', () => {
+    const out = bench.send([query(1), query(1), query(1), request(1), request(1)]);
+    expect(new Set(out.slice(0, 3).map(({ bytes }) => serverOf(bytes))).size).toBe(1);
+    expect(bench.bench.counters('nat4')).toEqual({ 'sessions created': 2 });
+  });
+
+  it('are found by whole tuples when flow hashes are the same', async () => {
+    const sticky = { ...DNS, prefix: '90.0.0.5/32', srcIpSticky: true } as const;
+    await bench.lb.addVip(sticky);
+    await bench.lb.addServers({ vip: sticky, addresses: SERVERS, flush: false });
+    const ask = (sport: number) => packet(ip4({ src: '9.9.9.9', dst: '90.0.0.5' }), udp({ sport, dport: 20000 }));
+    for (let turn = 0; turn < 2; turn++) for (let sport = 1; sport <= 20; sport++) one(ask(sport));
+    expect(bench.bench.counters('nat4')).toEqual({ 'sessions created': 20 });
+    for (let sport = 1; sport <= 20; sport++) {
+      const server = serverOf(one(ask(sport)).bytes);
+      const back = packet(ip4({ src: server, dst: '9.9.9.9' }), udp({ sport: 3307, dport: sport }));
+      expectPacket(one(back, LAN).bytes, ip4({ src: '90.0.0.5' }), udp({ sport: 20000, dport: sport }));
+    }
+  });
+
   it('are used again: many more flows than the table holds, one after the other', async () => {
     for (let n = 0; n < 12_000; n++) {
       one(query(n));

@@ -1,5 +1,5 @@
 import { lookupCounters } from '@lbd/fib';
-import { FLAG_TRACED, type NodeDeclaration, type PacketView } from '@lbd/graph';
+import type { NodeDeclaration } from '@lbd/graph';
 import type { LbHandles } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
 import { describe } from '@lbd/packet';
@@ -30,7 +30,7 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
       dataBytes: L.DATA_BYTES,
       init,
       process: { module: kernels, export: 'nat4' },
-      trace: (packet) => `to server ${packet.as}: ${describe(packet.bytes)}`,
+      trace: (packet) => `to server ${packet.as}: ${describe(packet.bytes, 'ip')}`,
     },
     {
       name: 'lb-nat4-in2out',
@@ -44,13 +44,9 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
       dataBytes: L.DATA_BYTES,
       init,
       process: { module: kernels, export: 'nat4_in2out' },
-      trace: (packet) => describeReturn(packet),
+      trace: (packet) => `from server: ${describe(packet.bytes, 'ip')}`,
     },
   ];
-}
-
-function describeReturn(packet: PacketView): string {
-  return (packet.flags & FLAG_TRACED) === 0 ? '' : `from server: ${describe(packet.bytes)}`;
 }
 
 if (Object.keys(lookupCounters).length !== L.NAT4_LOOKUP_COUNTERS) {

@@ -56,6 +56,8 @@ export function allocateNat(arena: Arena, options: NatOptions, tables: { fib4: n
   }).address;
   // Index 0 is no session.
   const sessions = arena.allocate('nat4: sessions', (capacity + 1) << L.SESSION_SHIFT);
+  const hintBuckets = Math.max(256, 2 ** Math.ceil(Math.log2(capacity)) / 2);
+  const hints = arena.allocate('nat4: session hints', hintBuckets << L.HINT_SHIFT);
   const block = arena.allocate('nat4', L.NAT_BYTES);
   const words: Array<[number, number]> = [
     [L.NAT_SESSIONS, sessions],
@@ -63,6 +65,8 @@ export function allocateNat(arena: Arena, options: NatOptions, tables: { fib4: n
     [L.NAT_CAPACITY, capacity + 1],
     [L.NAT_NEXT, 1],
     [L.NAT_FIB, tables.fib4],
+    [L.NAT_HINTS, hints],
+    [L.NAT_HINT_MASK, hintBuckets - 1],
   ];
   for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
   for (let seen = 0; seen < 32; seen++) memory.u32[((block + L.NAT_TIMEOUTS) >>> 2) + seen] = timeoutOf(seen, timeouts);

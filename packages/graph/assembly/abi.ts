@@ -92,3 +92,24 @@ import {
   store<u32>(<usize>load<u32>(worker, WORKER_FREE) + (n << 2), <u32>buffer);
   store<u32>(worker, <u32>(n + 1), WORKER_FREE_COUNT);
 }
+/**
+ * Loads the cache lines at `count` addresses (u32 each at `addresses`), so that the loop that uses them does not wait. It
+ * does nothing else, and four in a step: a load that misses holds up what follows once the reorder buffer is full, so
+ * the fewer instructions lie between loads, the more misses are under way at a time. (WebAssembly has no prefetch.) Store
+ * the result somewhere, so that no compiler drops the loads.
+ */
+export function touchLines(addresses: usize, count: i32): u32 {
+  let a: u32 = 0;
+  let b: u32 = 0;
+  let c: u32 = 0;
+  let d: u32 = 0;
+  const end = addresses + (<usize>(count & ~3) << 2);
+  for (; addresses < end; addresses += 16) {
+    a += load<u32>(load<u32>(addresses));
+    b += load<u32>(load<u32>(addresses, 4));
+    c += load<u32>(load<u32>(addresses, 8));
+    d += load<u32>(load<u32>(addresses, 12));
+  }
+  for (let i = count & 3; i > 0; i--, addresses += 4) a += load<u32>(load<u32>(addresses));
+  return a + b + c + d;
+}

@@ -12,6 +12,7 @@ import {
   metaOf,
   nowOf,
   reason,
+  touchLines,
 } from '@lbd/graph/assembly/abi.ts';
 import {
   META_AS,
@@ -23,7 +24,7 @@ import {
   MIXED,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
-import { flowHash4, flowKeyed } from '@lbd/maglev/assembly/flow-hash.ts';
+import { crcHash4From, crcHash4To, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
 import { IP4_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
 import {
   stickyAs,
@@ -82,9 +83,11 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const mask = stickyMask(sticky);
   const flow: usize = load<u32>(lb, LB_HASH);
   const keyed = flowKeyed(flow);
-  let touched: u32 = 0;
   // Packets of a vector are mostly for one VIP: the last key and what it found are kept.
   let lastKey: u64 = <u64>-1;
+  // So is the half of the hash that comes from destination and port.
+  let lastTo: u64 = 0;
+  let toHash: u32 = 0;
   let vip: u32 = 0;
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
@@ -106,14 +109,24 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
       vip = index;
     }
     const flags = load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_FLAGS);
-    const hash = flowHash4(flow, keyed, load<u64>(ip, IP4_SOURCE), flags & VIP_SRC_IP_STICKY ? 0 : pair);
+    const addresses = load<u64>(ip, IP4_SOURCE);
+    const hashed = flags & VIP_SRC_IP_STICKY ? 0 : pair;
+    let hash: u32;
+    if (keyed) {
+      hash = sipHash4(flow, addresses, hashed);
+    } else {
+      const to = (addresses & 0xffffffff00000000) | <u64>(hashed >>> 16);
+      if (to != lastTo) {
+        lastTo = to;
+        toHash = crcHash4To(flow, <u32>(addresses >> 32), hashed >>> 16);
+      }
+      hash = toHash ^ crcHash4From(flow, <u32>addresses, hashed & 0xffff);
+    }
     store<u32>(meta, hash, META_HASH);
     store<u32>(lb + (<usize>i << 2), vip, LB_SCRATCH);
     store<u32>(lb + (<usize>i << 2), <u32>stickyBucketAt(sticky, mask, hash), LB_BUCKETS);
   }
-  // A loop of its own: so short, it has the misses of many buckets under way at a time.
-  for (let i = 0; i < count; i++) touched += load<u32>(load<u32>(lb + (<usize>i << 2), LB_BUCKETS));
-  store<u32>(lb, touched, LB_TOUCHED);
+  store<u32>(lb, touchLines(lb + LB_BUCKETS, count), LB_TOUCHED);
 }
 
 // @ts-ignore: decorator

@@ -64,6 +64,26 @@ import { FLOW_KEY, FLOW_KEYED, FLOW_KIND, FLOW_POSITIONS, FLOW_TABLES, FLOW_TABL
 @inline export function crcHash4(flow: usize, addresses: u64, ports: u32): u32 {
   return wordOf(flow, addresses, 32) ^ portsOf(flow, ports, 24);
 }
+/** What destination address and port contribute to crcHash4: mostly the same from packet to packet. */
+// @ts-ignore: decorator
+@inline export function crcHash4To(flow: usize, destination: u32, port: u32): u32 {
+  const word = <u64>destination << 32;
+  return (
+    (byteOf(flow, word, 4, 32) ^ byteOf(flow, word, 5, 32)) ^
+    (byteOf(flow, word, 6, 32) ^ byteOf(flow, word, 7, 32)) ^
+    (byteOf(flow, port, 0, 24) ^ byteOf(flow, port, 1, 24))
+  );
+}
+/** What source address and port contribute: crcHash4 is the xor of both. */
+// @ts-ignore: decorator
+@inline export function crcHash4From(flow: usize, source: u32, port: u32): u32 {
+  const ports = <u64>port << 16;
+  return (
+    (byteOf(flow, source, 0, 32) ^ byteOf(flow, source, 1, 32)) ^
+    (byteOf(flow, source, 2, 32) ^ byteOf(flow, source, 3, 32)) ^
+    (byteOf(flow, ports, 2, 24) ^ byteOf(flow, ports, 3, 24))
+  );
+}
 // @ts-ignore: decorator
 @inline export function crcHash6(flow: usize, addresses: usize, ports: u32): u32 {
   return (

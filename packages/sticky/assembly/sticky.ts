@@ -71,7 +71,10 @@ import {
 /** The flow had a packet. `expiry`: now + timeout. */
 // @ts-ignore: decorator
 @inline export function stickyRefresh(bucket: usize, slot: i32, expiry: u32): void {
-  store<u32>(bucket + (<usize>slot << 2), expiry, BUCKET_EXPIRY);
+  const entry = bucket + (<usize>slot << 2);
+  // Most packets come in the second of the flow's last one. A store would stall the next packet of the flow, which loads
+  // the four expiries at once, until the store has left the store buffer.
+  if (load<u32>(entry, BUCKET_EXPIRY) != expiry) store<u32>(entry, expiry, BUCKET_EXPIRY);
 }
 /** Fills a free entry. `as` must not be 0: a flow without a server takes no entry. */
 // @ts-ignore: decorator
