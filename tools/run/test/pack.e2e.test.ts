@@ -28,6 +28,7 @@ describe('the packages, installed from their tarballs outside of the repository'
     for (const { folder } of packages) {
       await run(PNPM, ['pack', '--pack-destination', tarballs], { cwd: join(ROOT, folder) });
     }
+    writeFileSync(join(project, 'in.pcap'), capture());
     const files = readdirSync(tarballs).map((name) => join(tarballs, name));
     expect(files.length).toBe(packages.length);
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
@@ -66,3 +67,16 @@ describe('the packages, installed from their tarballs outside of the repository'
     expect(stdout).toContain(`Usage: ${bin}`);
   });
 });
+
+/** A capture of one empty Ethernet frame, for examples that read `in.pcap`: classic pcap, little-endian. */
+function capture(): Buffer {
+  const [fileHeader, packetHeader, frame] = [Buffer.alloc(24), Buffer.alloc(16), Buffer.alloc(60)];
+  fileHeader.writeUInt32LE(0xa1b2c3d4, 0);
+  fileHeader.writeUInt16LE(2, 4);
+  fileHeader.writeUInt16LE(4, 6);
+  fileHeader.writeUInt32LE(65535, 16);
+  fileHeader.writeUInt32LE(1, 20); // Ethernet
+  packetHeader.writeUInt32LE(frame.length, 8);
+  packetHeader.writeUInt32LE(frame.length, 12);
+  return Buffer.concat([fileHeader, packetHeader, frame]);
+}
