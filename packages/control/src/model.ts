@@ -1,6 +1,7 @@
 /**
- * What control talks to: the load balancer's model and the dataplane, as plain data. Control imports nothing of them;
- * whoever has methods of these shapes can be controlled (the daemon, a test).
+ * What control talks to: the load balancer's model and the dataplane, as plain data. Whoever has methods of
+ * these shapes can be controlled (the daemon, a test). What the load balancer is told and tells is described by @lbd/lb,
+ * of which control takes the types and nothing else.
  *
  * Names are those of VPP's commands in camel case. Addresses are text (`10.0.0.1`, `2001:db8::1`), prefixes text with a
  * length and no bits beyond it (`10.0.0.0/8`), ports numbers 1 to 65535 in host order, times seconds.
@@ -10,141 +11,40 @@
  * that says what was wrong and what is allowed, and then nothing has changed. A method may return a promise.
  */
 
+import type {
+  AddServers,
+  DeleteServers,
+  LbConf,
+  LbConfState,
+  LbSummary,
+  NatInterface,
+  SetWeight,
+  VipKey,
+  VipSpec,
+  VipState,
+} from '@lbd/lb';
+
+export type {
+  AddServers,
+  DeleteServers,
+  FlowHash,
+  L4Protocol,
+  LbConf,
+  LbConfState,
+  LbSummary,
+  NatInterface,
+  ServerState,
+  ServiceType,
+  SessionUsage,
+  SetWeight,
+  StickyUsage,
+  VipCounters,
+  VipKey,
+  VipSpec,
+  VipState,
+} from '@lbd/lb';
+
 export type Awaitable<T> = T | Promise<T>;
-
-export type L4Protocol = 'tcp' | 'udp';
-export type ServiceType = 'clusterip' | 'nodeport';
-export type FlowHash = 'crc32c' | 'keyed';
-
-/** Names a VIP: all-port without protocol and port, else per-port. Always both or neither. */
-export interface VipKey {
-  readonly prefix: string;
-  readonly protocol?: L4Protocol;
-  readonly port?: number;
-}
-
-/** `lb conf`: what is left out stays as it is. */
-export interface LbConf {
-  readonly ip4SrcAddress?: string;
-  readonly ip6SrcAddress?: string;
-  /** Sticky buckets of each worker (four entries each), a power of two. */
-  readonly buckets?: number;
-  /** Flow timeout, seconds. */
-  readonly timeout?: number;
-  readonly flowHash?: FlowHash;
-}
-
-/** `lb vip`: everything that makes a VIP. */
-export interface VipSpec extends VipKey {
-  /** Name of the encap: `gre4`, `gre6`, `l3dsr`, `nat4`, `nat6`, or a plugin's. */
-  readonly encap: string;
-  /** l3dsr: 0 to 63. */
-  readonly dscp?: number;
-  readonly type: ServiceType;
-  /** nat4, nat6: the port that the ASs listen on. */
-  readonly targetPort?: number;
-  /** Service type nodeport: the port on the node's own addresses. */
-  readonly nodePort?: number;
-  /** Slots of the new-flow table, a power of two. */
-  readonly newLen: number;
-  readonly srcIpSticky: boolean;
-}
-
-/** `lb as` without del. */
-export interface AddServers {
-  readonly vip: VipKey;
-  readonly addresses: readonly string[];
-  /** 0 to 100. Given: adds or updates. Left out: adds with weight 100, and an AS that exists is an error. */
-  readonly weight?: number;
-  /** Evict the sticky entries of these ASs, so that their flows are chosen anew. */
-  readonly flush: boolean;
-}
-
-/** `lb_as_set_weight`: the AS must exist. */
-export interface SetWeight {
-  readonly vip: VipKey;
-  readonly address: string;
-  readonly weight: number;
-  readonly flush: boolean;
-}
-
-/** `lb as ... del`. */
-export interface DeleteServers {
-  readonly vip: VipKey;
-  readonly addresses: readonly string[];
-  /** End established flows at once; otherwise they stay on the AS until they end. */
-  readonly flush: boolean;
-}
-
-/** `lb set interface nat4|nat6 in <interface> [del]`. */
-export interface NatInterface {
-  readonly family: 4 | 6;
-  readonly interface: string;
-  readonly enable: boolean;
-}
-
-/** All settings of `lb conf`. */
-export interface LbConfState {
-  /** Unset if packets can not be sent from it: a tunnel encap then says so. */
-  readonly ip4SrcAddress?: string;
-  readonly ip6SrcAddress?: string;
-  readonly buckets: number;
-  readonly timeout: number;
-  readonly flowHash: FlowHash;
-}
-
-/** A worker's sticky table. */
-export interface StickyUsage {
-  readonly worker: number;
-  /** Entries whose flow has not timed out. */
-  readonly used: number;
-  /** Four a bucket. */
-  readonly capacity: number;
-}
-
-/** A NAT session table, for `show lb`. */
-export interface SessionUsage {
-  /** E.g. `nat4`. */
-  readonly name: string;
-  readonly sessions: number;
-  readonly capacity: number;
-}
-
-export interface LbSummary {
-  readonly conf: LbConfState;
-  readonly vips: number;
-  readonly servers: number;
-  readonly sticky: readonly StickyUsage[];
-  readonly sessions: readonly SessionUsage[];
-}
-
-/** VPP's four counters of a VIP, summed over the workers. */
-export interface VipCounters {
-  readonly existingSessions: number;
-  readonly firstSession: number;
-  readonly untracked: number;
-  readonly noServer: number;
-}
-
-export interface ServerState {
-  readonly address: string;
-  readonly weight: number;
-  /** Slots of the new-flow table that are its own. */
-  readonly buckets: number;
-  /** Established flows, all workers together. */
-  readonly flows: number;
-  /** `used`; or `removed`: deleted, but flows are still on it. */
-  readonly state: 'used' | 'removed';
-  /** The DPO that packets for it take, in words, e.g. `adjacency4 3`. */
-  readonly dpo: string;
-}
-
-export interface VipState extends VipSpec {
-  readonly index: number;
-  readonly removed: boolean;
-  readonly counters: VipCounters;
-  readonly servers: readonly ServerState[];
-}
 
 /** The load balancer. */
 export interface LoadBalancerModel {
