@@ -1,20 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { runReadmeExample } from '../../../tools/run/readme-example.mjs';
 
-const folder = fileURLToPath(new URL('..', import.meta.url));
-
-it('the example of the README prints what it should', () => {
-  const [, example] = /```js\n(.*?)```/s.exec(readFileSync(join(folder, 'README.md'), 'utf8'))!;
-  // Inside the package, so that node resolves its imports as a user's would be.
-  const scratch = mkdtempSync(join(folder, 'dist/readme-'));
-  try {
-    const file = join(scratch, 'example.mjs');
-    writeFileSync(file, example!);
-    expect(execFileSync(process.execPath, [file], { encoding: 'utf8' })).toBe('42n 1\nundefined 0\n');
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+it('the example of the README prints what it says', () => {
+  expect(runReadmeExample(import.meta.url)).toBe('42n 1\nundefined 0\n');
 });

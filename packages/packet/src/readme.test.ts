@@ -1,17 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { readmeExample, runReadmeExample } from '../../../tools/run/readme-example.mjs';
 
-it('the README’s example runs and prints what it says', () => {
-  const root = fileURLToPath(new URL('..', import.meta.url));
-  const code = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${root}/README.md`, 'utf8'))![1]!;
-  const file = `${root}/.readme-${process.pid}.mjs`;
-  writeFileSync(file, code);
-  try {
-    const printed = execFileSync(process.execPath, [file], { encoding: 'utf8' });
-    expect(printed.trim()).toBe(/console\.log.*\n\/\/ (.*)/.exec(code)![1]);
-  } finally {
-    rmSync(file);
-  }
+it('the example of the README prints what it says', () => {
+  const [, said] = /console\.log.*\n\/\/ (.*)/.exec(readmeExample(import.meta.url))!;
+  expect(runReadmeExample(import.meta.url).trim()).toBe(said);
 });
