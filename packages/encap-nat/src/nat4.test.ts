@@ -243,6 +243,20 @@ describe('sessions', () => {
     expect(bench.send([query(7)])).toHaveLength(1);
   }, 60_000);
 
+  it('do not come back to life with a server that has taken the place of theirs', async () => {
+    const only = { ...DNS, prefix: '90.0.0.6/32' } as const;
+    await bench.lb.addVip(only);
+    await bench.lb.addServers({ vip: only, addresses: ['10.0.0.7'], flush: false });
+    const ask = packet(ip4({ src: '8.8.8.8', dst: '90.0.0.6' }), udp({ sport: 5, dport: 20000 }));
+    expect(serverOf(one(ask).bytes)).toBe('10.0.0.7');
+    bench.now += 400_000;
+    await bench.lb.deleteServers({ vip: only, addresses: ['10.0.0.7'], flush: false });
+    await bench.lb.addServers({ vip: only, addresses: ['10.0.0.8'], flush: false });
+    const out = one(ask);
+    expect(serverOf(out.bytes)).toBe('10.0.0.8');
+    expect(out.dpo & 0xffffff).toBe(8);
+  });
+
   it('begin anew when a client uses the port of a closed connection again', async () => {
     const server = serverOf(one(request(1)).bytes);
     one(reply(server, 1, 'FA'), LAN);

@@ -205,6 +205,25 @@ describe('per-port VIPs', () => {
   });
 });
 
+describe('an operation that fails halfway', () => {
+  it('changes nothing: no memory for the new-flow table', async () => {
+    await bench.lb.addVip(ALL);
+    await add(SERVERS);
+    const before = chosen(flows(100));
+    const state = JSON.stringify(bench.lb.vips());
+    const huge = { ...ALL, prefix: '91.0.0.0/8', newLen: 65536 };
+    bench.arena.allocate('nearly all that is left', bench.arena.remaining - 8192);
+    await expect(bench.lb.addVip(huge)).rejects.toThrow('no room for lb: new-flow table of VIP 91.0.0.0/8');
+    expect(() => {
+      for (;;) bench.arena.allocate('a piece of the size of a table', 4096);
+    }).toThrow();
+    await expect(add(['10.0.0.9'])).rejects.toThrow('no room for');
+    await expect(add(['10.0.0.1'], 7)).rejects.toThrow('no room for');
+    expect(JSON.stringify(bench.lb.vips()).replace(/"flows":\d+/g, '')).toBe(state.replace(/"flows":\d+/g, ''));
+    expect(chosen(flows(100))).toEqual(before);
+  });
+});
+
 describe('a VIP that is deleted and made again', () => {
   it('starts afresh', async () => {
     await bench.lb.addVip(ALL);

@@ -103,18 +103,22 @@ export class LoadBalancer {
       const text = prefixText(prefix);
       const peers = this.#prefixes.get(text);
       if (peers) checkPeers(spec, peers);
-      const index = this.#vipPool.take();
-      const vip: Vip = {
-        spec: { ...spec, prefix: text },
-        prefix,
-        encap,
-        index,
-        newFlow: this.#newFlow.empty(index, spec.newLen),
-        servers: new Map(),
-      };
-      this.#writeVip(vip);
-      this.#vips.set(id, vip);
-      this.#publishVip(vip, peers);
+      const newFlow = this.#newFlow.empty(vipName(spec), spec.newLen);
+      try {
+        const index = this.#vipPool.take();
+        try {
+          const vip: Vip = { spec: { ...spec, prefix: text }, prefix, encap, index, newFlow, servers: new Map() };
+          this.#writeVip(vip);
+          this.#publishVip(vip, peers);
+          this.#vips.set(id, vip);
+        } catch (error) {
+          this.#vipPool.give(index);
+          throw error;
+        }
+      } catch (error) {
+        this.#newFlow.free(newFlow);
+        throw error;
+      }
     });
   }
 
@@ -152,14 +156,14 @@ export class LoadBalancer {
       if (missing > this.#serverPool.room) {
         throw new LbError('LBD_LB_FULL', `${missing} ASs more: there is room for ${this.#serverPool.room}`);
       }
-      const touched: Server[] = [];
-      for (const [address, bytes] of wanted) {
-        const server = vip.servers.get(address) ?? this.#makeServer(vip, address, bytes);
-        server.removed = false;
-        server.weight = weight ?? 100;
-        touched.push(server);
-      }
-      await this.#newFlow.rebuild(vip);
+      const touched = await this.#change(vip, () =>
+        [...wanted].map(([address, bytes]) => {
+          const server = vip.servers.get(address) ?? this.#makeServer(vip, address, bytes);
+          server.removed = false;
+          server.weight = weight ?? 100;
+          return server;
+        }),
+      );
       if (operation.flush) await this.#flushServers(vip, touched);
     });
   }
@@ -170,8 +174,10 @@ export class LoadBalancer {
       const vip = this.#vip(operation.vip);
       checkWeight(operation.weight);
       const server = this.#server(vip, operation.address);
-      server.weight = operation.weight;
-      await this.#newFlow.rebuild(vip);
+      await this.#change(vip, () => {
+        server.weight = operation.weight;
+        return [server];
+      });
       if (operation.flush) await this.#flushServers(vip, [server]);
     });
   }
@@ -181,8 +187,10 @@ export class LoadBalancer {
     return this.#serially(async () => {
       const vip = this.#vip(operation.vip);
       const servers = [...this.#checkAddresses(vip, operation.addresses).keys()].map((a) => this.#server(vip, a));
-      for (const server of servers) server.removed = true;
-      await this.#newFlow.rebuild(vip);
+      await this.#change(vip, () => {
+        for (const server of servers) server.removed = true;
+        return servers;
+      });
       if (operation.flush) await this.#flushServers(vip, servers);
       await this.#reap(vip);
     });
@@ -260,6 +268,21 @@ export class LoadBalancer {
 
   // ---- Servers -----------------------------------------------------------------------------------------------------
 
+  /** Changes servers of a VIP and publishes its new-flow table; if that fails, nothing has changed. */
+  async #change(vip: Vip, apply: () => Server[]): Promise<Server[]> {
+    const before = [...vip.servers.values()].map((server) => ({ server, ...server }));
+    try {
+      const touched = apply();
+      await this.#newFlow.rebuild(vip);
+      return touched;
+    } catch (error) {
+      const known = new Set(before.map(({ server }) => server));
+      for (const server of vip.servers.values()) if (!known.has(server)) this.#freeServer(vip, server);
+      for (const { server, weight, removed } of before) Object.assign(server, { weight, removed });
+      throw error;
+    }
+  }
+
   #makeServer(vip: Vip, address: string, bytes: Uint8Array): Server {
     const { memory } = this.#host.arena;
     const index = this.#serverPool.take();
@@ -298,6 +321,8 @@ export class LoadBalancer {
     const flows = this.#countFlows(this.#host.now() - CLOCK_SLACK);
     const idle = removed.filter(({ index }) => !flows.has(index));
     if (idle.length === 0) return;
+    // State of theirs that has timed out but is still there must not come to life again with another's record.
+    await this.#controls.get(vip.encap.name)?.flush?.(new Set(idle.map(({ index }) => index)));
     // Nobody can choose them any more; what was chosen before is past its vector after this.
     await this.#host.epochs.quiescent();
     for (const server of idle) this.#freeServer(vip, server);

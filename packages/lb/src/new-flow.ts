@@ -2,7 +2,7 @@ import { fillNewFlowTable } from '@lbd/maglev';
 import type { LbHost } from './host.ts';
 import * as L from './layout.ts';
 import type { LbHandles } from './tables.ts';
-import type { Vip } from './vip.ts';
+import { type Vip, vipName } from './vip.ts';
 
 /** Builds new-flow tables aside and publishes them by one store. */
 export class NewFlowTables {
@@ -14,9 +14,9 @@ export class NewFlowTables {
     this.#lb = lb;
   }
 
-  /** A table in which no slot has a server. */
-  empty(vip: number, length: number): number {
-    return this.#host.arena.allocate(`lb: new-flow table of VIP ${vip}`, length * 4);
+  /** A table in which no slot has a server. @param vip its VIP, in words */
+  empty(vip: string, length: number): number {
+    return this.#host.arena.allocate(`lb: new-flow table of ${vip}`, length * 4);
   }
 
   free(table: number): void {
@@ -27,15 +27,16 @@ export class NewFlowTables {
   async rebuild(vip: Vip): Promise<void> {
     const { arena, epochs } = this.#host;
     const { newLen } = vip.spec;
-    const table = this.empty(vip.index, newLen);
+    const table = this.empty(vipName(vip.spec), newLen);
     const servers = [...vip.servers.values()];
     const taking = servers.filter(({ removed, weight }) => !removed && weight > 0);
-    fillNewFlowTable(
-      arena,
-      table,
-      newLen,
-      taking.map(({ bytes, weight, index }) => ({ address: bytes, weight, value: index })),
-    );
+    const rows = taking.map(({ bytes, weight, index }) => ({ address: bytes, weight, value: index }));
+    try {
+      fillNewFlowTable(arena, table, newLen, rows);
+    } catch (error) {
+      this.free(table);
+      throw error;
+    }
     const counts = new Map<number, number>();
     for (const index of arena.memory.u32.subarray(table >>> 2, (table >>> 2) + newLen)) {
       counts.set(index, (counts.get(index) ?? 0) + 1);

@@ -80,6 +80,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   // Memory, then ports (their rings and frames live in it), then the graph (its nodes know the ports).
   const arena = Arena.create(config.memory);
   const { memory } = arena;
+  if (config.interfaces.some(({ driver }) => driver !== 'pcap')) await useHugePages(memory.u8);
   const epochs = new Epochs(arena, config.workers);
   const sizes = { workers: config.workers, buffersPerWorker: config.buffers };
   const buffers = allocateBuffers(arena, sizes);
@@ -185,6 +186,12 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
     'lbd runs',
   );
   return Daemon.make(lbd, team.finished, cleanup);
+}
+
+/** Large tables cost fewer TLB misses so. A kernel without transparent huge pages says nothing, and nothing changes. */
+async function useHugePages(bytes: Uint8Array<SharedArrayBuffer>): Promise<void> {
+  const { adviseHugePages } = await import('@lbd/native');
+  adviseHugePages(bytes);
 }
 
 /** Application servers that there is room for: a sixteenth of the memory, if it is small. */
