@@ -6,6 +6,7 @@ import {
   META_L4,
   META_LENGTH,
   META_PROTOCOL,
+  META_RX,
   PROTOCOL_NONE,
 } from '@lbd/graph/src/layout.ts';
 import { fold, isRight, sumBytes } from '@lbd/packet/assembly/checksum.ts';
@@ -28,45 +29,77 @@ import {
   IP4_INPUT_TRUNCATED,
   IP4_INPUT_TTL_EXPIRED,
 } from '../src/nodes/places.ts';
-import { allNexts, setNext } from './next.ts';
+import { ALL, allRuns, sendRun } from './next.ts';
 
 const DROP: u32 = 0;
+/** Of the first eight bytes, those that the usual packet has in common: version, header length, MF and fragment offset. */
+const FIXED: u64 = 0xff3f0000000000ff;
 
 /**
  * Validates the IPv4 header (RFC 1812, section 5.2.2), trims Ethernet padding, and says where the L4 header is. The usual
- * packet, without options, not a fragment and right, is recognised by a sum of conditions and one branch.
+ * packet, without options, not a fragment and right, is looked at in a loop of its own.
  */
 export function ip4Input(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const arc = arcOf(node);
-  let differ: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  const end = vector + (<usize>count << 2);
+  const meta = metaOf(metadata, load<u32>(vector));
+  const at = usual(vector, end, frames, metadata, load<u16>(meta, META_RX));
+  return at == end ? nextFeature(arc, meta) : inRuns(node, vector, at, end, nexts, frames, metadata, arc);
+}
+
+/** The rest of a vector whose packets up to `at` are usual. */
+function inRuns(
+  node: usize,
+  vector: usize,
+  at: usize,
+  end: usize,
+  nexts: usize,
+  frames: usize,
+  metadata: usize,
+  arc: usize,
+): i32 {
+  let from = vector;
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  while (from < end) {
+    const buffer: usize = load<u32>(from);
+    const meta = metaOf(metadata, buffer);
+    let slot = <u32>nextFeature(arc, meta);
+    if (at == from) {
+      if (!unusual(node, meta, dataOf(frames, buffer, meta))) slot = DROP;
+      at += 4;
+    }
+    sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
+    if (at < end) at = usual(at, end, frames, metadata, load<u16>(metaOf(metadata, load<u32>(at)), META_RX));
+  }
+  return allRuns(any, all);
+}
+
+/** Passes usual packets of one interface, until one comes that is not; returns its place. */
+function usual(at: usize, end: usize, frames: usize, metadata: usize, rx: u32): usize {
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const a = load<u64>(ip);
     const b = load<u64>(ip, 8);
-    const sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + <u64>load<u32>(ip, 16);
     const length: u32 = bswap<u16>(<u16>(a >> 16));
-    const source = <u32>(b >> 32) & 0xff;
-    const bad =
-      (<u32>a & 0xff ^ 0x45) |
-      (<u32>(a >> 48) & 0xff3f) |
-      u32(!isRight(sum)) |
-      u32((<u32>b & 0xff) == 0) |
-      u32(length < <u32>IP4_BYTES) |
-      u32(length > <u32>load<u16>(meta, META_LENGTH)) |
-      u32(!goodSource(source));
-    let slot: u32;
-    if (bad == 0) {
-      store<u16>(meta, length, META_LENGTH);
-      store<u32>(meta, IP4_BYTES | (((<u32>b >> 8) & 0xff) << 16), META_L4); // and META_PROTOCOL
-      slot = nextFeature(arc, meta);
-    } else slot = unusual(node, meta, ip) ? <u32>nextFeature(arc, meta) : DROP;
-    differ |= setNext(nexts, i, slot);
+    if ((a & FIXED) != 0x45) break;
+    if ((b & 0xff) == 0) break; // TTL
+    if (!goodSource(<u32>(b >> 32) & 0xff)) break;
+    if (!isRight((a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + <u64>load<u32>(ip, 16))) break;
+    if (length < <u32>IP4_BYTES) break;
+    if (length > <u32>load<u16>(meta, META_LENGTH)) break;
+    if (<u32>load<u16>(meta, META_RX) != rx) break;
+    store<u16>(meta, length, META_LENGTH);
+    store<u32>(meta, IP4_BYTES | ((<u32>b & 0xff00) << 8), META_L4); // and META_PROTOCOL
   }
-  return allNexts(nexts, differ);
+  return at;
 }
 
 /** Not 0.0.0.0/8, 127.0.0.0/8, nor 224.0.0.0 and above (RFC 1812, section 5.3.7), by the first byte. */
