@@ -19,6 +19,8 @@ interface Rules {
 /** Keeps the ports' socket filters, and what is hidden from the kernel, at what is lbd's own. */
 export class AfPacketSteering implements Steering {
   #rules: Rules = { ports: new Map(), prefixes: new Set(), returns: new Map() };
+  /** How often each return was added: VIPs may share a server and its port. */
+  readonly #owners = new Map<string, number>();
   /** The program of each socket. */
   readonly #attached = new Map<number, Uint8Array>();
   #hider: Hider | undefined;
@@ -35,19 +37,28 @@ export class AfPacketSteering implements Steering {
 
   addReturn(address: string, protocol: number, port: number): void {
     const key = `${address} ${protocol} ${port}`;
-    if (this.#rules.returns.has(key)) return;
-    const added = { address, protocol, port };
-    this.#apply({ ...this.#rules, returns: new Map(this.#rules.returns).set(key, added) });
-    this.#hider?.setReturn(added, true);
+    const owners = this.#owners.get(key) ?? 0;
+    if (owners === 0) {
+      const added = { address, protocol, port };
+      this.#apply({ ...this.#rules, returns: new Map(this.#rules.returns).set(key, added) });
+      this.#hider?.setReturn(added, true);
+    }
+    this.#owners.set(key, owners + 1);
   }
 
   removeReturn(address: string, protocol: number, port: number): void {
     const key = `${address} ${protocol} ${port}`;
     const removed = this.#rules.returns.get(key);
     if (!removed) return;
+    const owners = this.#owners.get(key)! - 1;
+    if (owners > 0) {
+      this.#owners.set(key, owners);
+      return;
+    }
     const returns = new Map(this.#rules.returns);
     returns.delete(key);
     this.#apply({ ...this.#rules, returns });
+    this.#owners.delete(key);
     this.#hider?.setReturn(removed, false);
   }
 
