@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -211,3 +212,12 @@ describe('the control socket', () => {
     expect(JSON.stringify(paths['/api/lb_as_set_weight'])).toContain('"weight"');
   });
 });
+
+it('ends although somebody only holds a connection', async () => {
+  const idle = connect(client.socket);
+  await new Promise((resolve) => idle.once('connect', resolve));
+  const closed = new Promise((resolve) => idle.once('close', resolve));
+  await server.close();
+  await closed;
+  await expect(client.command('show version')).rejects.toMatchObject({ code: 'LBD_NOT_RUNNING' });
+}, 10_000);

@@ -27,6 +27,9 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+/** Milliseconds that requests have to end. */
+const PATIENCE_MS = 1000;
+
 const commandBody = fields.record({ command: fields.line('a command') });
 
 /** The API without its socket; for tests, `inject` reaches it. */
@@ -86,7 +89,14 @@ export async function serveControl(lbd: Lbd, options: ControlServerOptions): Pro
     if (isCoded(error)) throw error;
     throw new ControlError('LBD_SOCKET', `can't listen on ${socket}: ${(error as Error).message}`);
   }
-  return { socket, close: () => app.close() };
+  return { socket, close: () => end(app) };
+}
+
+/** Answers what is under way; who only holds a connection open is not waited for. */
+async function end(app: FastifyInstance): Promise<void> {
+  const patience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS);
+  await app.close();
+  clearTimeout(patience);
 }
 
 /** Runs one thing after the other, in the order they came. */
