@@ -65,6 +65,7 @@ export class WorkerHandle {
     this.#worker.on('error', fail);
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
+        this.#endEpoch();
         fail(new Error(`worker ${this.index} ended with code ${code}`));
         resolve();
       });
@@ -107,6 +108,12 @@ export class WorkerHandle {
 
   get sleeps(): number {
     return this.#memory.f64[(this.#start.status + STATUS_SLEEPS) >>> 3]!;
+  }
+
+  /** A thread that is gone, in the middle of a vector perhaps, holds no references: nobody must wait for it. */
+  #endEpoch(): void {
+    const word = this.#start.epoch >>> 2;
+    if ((Atomics.load(this.#memory.i32, word) & 1) === 1) Atomics.add(this.#memory.i32, word, 1);
   }
 
   #post(message: ToWorker): void {
