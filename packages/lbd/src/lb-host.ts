@@ -33,7 +33,12 @@ export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: Lb
     // The route first: a packet that the driver takes is then the VIP's.
     addPrefix(prefix, dpo) {
       routes.addSpecial(prefix, dpo);
-      steering.addPrefix(prefix);
+      try {
+        steering.addPrefix(prefix);
+      } catch (error) {
+        routes.removeSpecial(prefix);
+        throw error;
+      }
     },
     removePrefix(prefix) {
       steering.removePrefix(prefix);

@@ -33,8 +33,16 @@ export function lbModel(
     setNatInterface(operation) {
       const index = interfaces.find(operation.interface);
       const feature = natFeature(encaps, operation);
+      // What the driver takes must find the feature; the driver is the one that may refuse.
+      if (!operation.enable) steering.setNat(index, operation.family, false);
       interfaces.setFeature(feature.node, index, operation.enable);
-      steering.setNat(index, operation.family, operation.enable);
+      if (!operation.enable) return;
+      try {
+        steering.setNat(index, operation.family, true);
+      } catch (error) {
+        interfaces.setFeature(feature.node, index, false);
+        throw error;
+      }
     },
   };
 }

@@ -9,12 +9,16 @@ const LOOK_MS = 5;
  * flows are given to them, since packets to a neighbour that is not known are lost.
  */
 export async function neighboursKnown(routes: RouteTable, addresses: readonly string[]): Promise<void> {
-  // To track an address has its neighbour resolved.
-  const trackers = addresses.map((address) => routes.track(address, () => {}));
+  const trackers: ReturnType<RouteTable['track']>[] = [];
   const isUnknown = ({ dpo }: { dpo: number }) => [DPO_GLEAN4, DPO_GLEAN6].includes(dpoType(dpo));
   const end = performance.now() + PATIENCE_MS;
-  while (trackers.some(isUnknown) && performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  try {
+    // To track an address has its neighbour resolved.
+    for (const address of addresses) trackers.push(routes.track(address, () => {}));
+    while (trackers.some(isUnknown) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  } finally {
+    for (const tracker of trackers) tracker.stop();
   }
-  for (const tracker of trackers) tracker.stop();
 }

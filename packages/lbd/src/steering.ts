@@ -12,7 +12,10 @@ export class SteerAll implements Steering {
   }
 
   addPrefix(prefix: string): void {
-    for (const driver of this.#drivers) driver.addPrefix(prefix);
+    this.#addAll(
+      (driver) => driver.addPrefix(prefix),
+      (driver) => driver.removePrefix(prefix),
+    );
   }
 
   removePrefix(prefix: string): void {
@@ -20,7 +23,10 @@ export class SteerAll implements Steering {
   }
 
   addReturn(address: string, protocol: number, port: number): void {
-    for (const driver of this.#drivers) driver.addReturn(address, protocol, port);
+    this.#addAll(
+      (driver) => driver.addReturn(address, protocol, port),
+      (driver) => driver.removeReturn(address, protocol, port),
+    );
   }
 
   removeReturn(address: string, protocol: number, port: number): void {
@@ -29,5 +35,19 @@ export class SteerAll implements Steering {
 
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void {
     this.#owner.get(interfaceIndex)?.setNat(interfaceIndex, family, on);
+  }
+
+  /** If one driver refuses, it is undone with those before it. */
+  #addAll(add: (driver: Steering) => void, remove: (driver: Steering) => void): void {
+    const done: Steering[] = [];
+    try {
+      for (const driver of this.#drivers) {
+        add(driver);
+        done.push(driver);
+      }
+    } catch (error) {
+      for (const driver of done) remove(driver);
+      throw error;
+    }
   }
 }
