@@ -222,6 +222,62 @@ describe('an operation that fails halfway', () => {
     expect(JSON.stringify(bench.lb.vips()).replace(/"flows":\d+/g, '')).toBe(state.replace(/"flows":\d+/g, ''));
     expect(chosen(flows(100))).toEqual(before);
   });
+
+  it('changes nothing: no memory for a larger sticky table', async () => {
+    const before = bench.lb.lbConfGet();
+    const pieces = bench.arena.allocations().length;
+    await expect(bench.lb.lbConf({ buckets: 1 << 24, timeout: 7 })).rejects.toThrow('no room for');
+    expect(bench.lb.lbConfGet()).toEqual(before);
+    expect(bench.arena.allocations()).toHaveLength(pieces);
+    await expect(bench.lb.lbConf({ buckets: 1.5 })).rejects.toThrow('must be a power of two');
+    await expect(bench.lb.lbConf({ ip4SrcAddress: '10.0.0.0/8' })).rejects.toThrow('10.0.0.0/8');
+    expect(bench.lb.lbConfGet()).toEqual(before);
+  });
+
+  it('changes nothing: the dataplane takes no prefix more', async () => {
+    let full = false;
+    const prefixes: string[] = [];
+    const addPrefix = (prefix: string) => {
+      if (full) throw new Error('too much to steer');
+      prefixes.push(prefix);
+    };
+    bench = await LbBench.create([asis], { host: { addPrefix } });
+    await bench.lb.addVip(DNS);
+    const pieces = bench.arena.allocations().length;
+    full = true;
+    for (const vip of [ALL, { ...DNS, prefix: '80.0.0.2/32' }]) {
+      await expect(bench.lb.addVip(vip)).rejects.toThrow('too much to steer');
+      await expect(bench.lb.deleteVip(vip)).rejects.toThrow('there is no');
+    }
+    expect(bench.lb.vips().map(({ prefix }) => prefix)).toEqual(['80.0.0.1/32']);
+    expect(bench.arena.allocations()).toHaveLength(pieces);
+    full = false;
+    for (const vip of [ALL, { ...DNS, prefix: '80.0.0.2/32' }]) await bench.lb.addVip(vip);
+    expect(prefixes).toEqual(['80.0.0.1/32', '90.0.0.0/8', '80.0.0.2/32']);
+    expect(bench.lb.vips().map(({ index }) => index)).toEqual([1, 2, 3]);
+  });
+
+  it('changes nothing: the dataplane takes no return traffic more', async () => {
+    const nat = { ...asis, name: 'porty', vip: { port: 'required', targetPort: 'required', dscp: 'refused' } } as const;
+    const returns: string[] = [];
+    const host = {
+      addReturn(address: string) {
+        if (address === '10.0.0.3') throw new Error('too much to steer');
+        returns.push(address);
+      },
+      removeReturn: (address: string) => void returns.splice(returns.indexOf(address), 1),
+    };
+    const named = { ...nat, nodes: (lb: Parameters<typeof asis.nodes>[0]) => [{ ...asis.nodes(lb, undefined)[0]!, name: 'porty' }] };
+    bench = await LbBench.create([named], { host });
+    const vip = { ...DNS, encap: 'porty', targetPort: 5353 };
+    await bench.lb.addVip(vip);
+    await bench.lb.addServers({ vip, addresses: ['10.0.0.1'], flush: false });
+    const all = { vip, addresses: ['10.0.0.2', '10.0.0.3', '10.0.0.4'], flush: false };
+    await expect(bench.lb.addServers(all)).rejects.toThrow('too much to steer');
+    expect(returns).toEqual(['10.0.0.1']);
+    expect(bench.lb.vips()[0]!.servers.map(({ address }) => address)).toEqual(['10.0.0.1']);
+    expect(new Set(chosen(flows(20, '80.0.0.1', 53)))).toEqual(new Set([1]));
+  });
 });
 
 describe('a VIP that is deleted and made again', () => {

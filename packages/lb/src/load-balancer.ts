@@ -1,6 +1,6 @@
 import { Bihash } from '@lbd/bihash';
 import { DPO_FIRST_FREE, dpo, dpoType, NO_ROUTE } from '@lbd/fib';
-import { addressBytes, addressText, parsePrefix, prefixText } from '@lbd/packet';
+import { addressBytes, addressText, prefixText } from '@lbd/packet';
 import { StickyTable } from '@lbd/sticky';
 import type { Encap, EncapControl } from './encap.ts';
 import { LbError } from './errors.ts';
@@ -83,8 +83,9 @@ export class LoadBalancer {
     return this.#serially(async () => {
       checkConf(change);
       const before = this.#conf;
-      this.#conf = { ...before, ...change };
-      if (this.#conf.buckets !== before.buckets || this.#conf.timeout !== before.timeout) await this.#replaceSticky();
+      const conf = { ...before, ...change };
+      if (conf.buckets !== before.buckets || conf.timeout !== before.timeout) await this.#replaceSticky(conf);
+      this.#conf = conf;
       this.#publishConf();
     });
   }
@@ -112,6 +113,8 @@ export class LoadBalancer {
           this.#publishVip(vip, peers);
           this.#vips.set(id, vip);
         } catch (error) {
+          // It may have been published for a moment.
+          await this.#host.epochs.quiescent();
           this.#vipPool.give(index);
           throw error;
         }
@@ -133,6 +136,8 @@ export class LoadBalancer {
       await this.#controls.get(vip.encap.name)?.flush?.(new Set(servers.map(({ index }) => index)));
       await this.#host.onWorkers({ kind: 'lb-flush', vip: vip.index });
       for (const server of servers) this.#freeServer(vip, server);
+      // An encap may have led workers to the VIP's record by what was freed with its servers.
+      await this.#host.epochs.quiescent();
       this.#newFlow.free(vip.newFlow);
       this.#vipPool.give(vip.index);
     });
@@ -297,9 +302,15 @@ export class LoadBalancer {
       Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : word);
     });
     const server: Server = { address, bytes, index, weight: 100, removed: false, buckets: 0, tracker };
-    vip.servers.set(address, server);
     const { protocol, targetPort } = vip.spec;
-    if (targetPort !== undefined) this.#host.addReturn(address, PROTOCOLS[protocol!], targetPort);
+    try {
+      if (targetPort !== undefined) this.#host.addReturn(address, PROTOCOLS[protocol!], targetPort);
+    } catch (error) {
+      tracker.close();
+      this.#serverPool.give(index);
+      throw error;
+    }
+    vip.servers.set(address, server);
     this.#controls.get(vip.encap.name)?.serverAdded?.(index, vip.index, vip.spec);
     return server;
   }
@@ -369,22 +380,28 @@ export class LoadBalancer {
     }
   }
 
+  /** If it fails, nothing leads to the VIP. */
   #publishVip(vip: Vip, peers: VipPrefix | undefined): void {
     const { spec } = vip;
     const text = spec.prefix;
+    const { lb4, 'lb4-port': lb4Port } = this.#host.dpoTypes;
     if (spec.port === undefined) {
+      this.#host.addPrefix(text, dpo(lb4, vip.index));
       this.#prefixes.set(text, { text, group: 0, encap: spec.encap, vips: new Set([vip]) });
-      this.#host.addPrefix(text, dpo(this.#host.dpoTypes.lb4, vip.index));
       return;
     }
     const group = peers?.group ?? this.#groupPool.take();
-    this.#ports.set(portKey(group, PROTOCOLS[spec.protocol!], spec.port), BigInt(vip.index));
-    if (peers) {
-      peers.vips.add(vip);
-      return;
+    const key = portKey(group, PROTOCOLS[spec.protocol!], spec.port);
+    try {
+      this.#ports.set(key, BigInt(vip.index));
+      if (!peers) this.#host.addPrefix(text, dpo(lb4Port, group));
+    } catch (error) {
+      this.#ports.delete(key);
+      if (!peers) this.#groupPool.give(group);
+      throw error;
     }
-    this.#prefixes.set(text, { text, group, encap: spec.encap, vips: new Set([vip]) });
-    this.#host.addPrefix(text, dpo(this.#host.dpoTypes['lb4-port'], group));
+    if (peers) peers.vips.add(vip);
+    else this.#prefixes.set(text, { text, group, encap: spec.encap, vips: new Set([vip]) });
   }
 
   #unpublishVip(vip: Vip): void {
@@ -410,15 +427,20 @@ export class LoadBalancer {
     }
   }
 
-  /** Gives each worker a sticky table of the size and timeout now wanted; live flows move along. */
-  async #replaceSticky(): Promise<void> {
+  /** Gives each worker a sticky table of that size and timeout; live flows move along. */
+  async #replaceSticky({ buckets, timeout }: LbConfState): Promise<void> {
     const { arena } = this.#host;
     const old = this.#stickyTables().map(({ address }) => address);
-    const { buckets, timeout } = this.#conf;
-    const tables = old.map(
-      (_, worker) =>
-        StickyTable.create(arena, { label: `lb: worker ${worker}: sticky table`, buckets, timeout }).address,
-    );
+    const tables: number[] = [];
+    try {
+      for (const worker of old.keys()) {
+        const label = `lb: worker ${worker}: sticky table`;
+        tables.push(StickyTable.create(arena, { label, buckets, timeout }).address);
+      }
+    } catch (error) {
+      for (const address of tables) arena.free(address);
+      throw error;
+    }
     await this.#host.onWorkers({ kind: 'lb-sticky', tables, now: this.#host.now() });
     await this.#host.epochs.quiescent();
     for (const address of old) arena.free(address);
@@ -505,7 +527,10 @@ function checkWeight(weight: number): void {
 
 function checkConf({ buckets, timeout, flowHash, ip4SrcAddress, ip6SrcAddress }: LbConf): void {
   const most = 1 << 24;
-  if (buckets !== undefined && (!(buckets >= 1 && buckets <= most) || (buckets & (buckets - 1)) !== 0)) {
+  if (
+    buckets !== undefined &&
+    (!(Number.isInteger(buckets) && buckets >= 1 && buckets <= most) || (buckets & (buckets - 1)) !== 0)
+  ) {
     throw new LbError('LBD_LB_INVALID', `buckets ${buckets}: must be a power of two, 1 to ${most}`);
   }
   if (timeout !== undefined && !(Number.isInteger(timeout) && timeout >= 1 && timeout <= 1 << 30)) {
@@ -514,10 +539,10 @@ function checkConf({ buckets, timeout, flowHash, ip4SrcAddress, ip6SrcAddress }:
   if (flowHash !== undefined && flowHash !== 'crc32c' && flowHash !== 'keyed') {
     throw new LbError('LBD_LB_INVALID', `flow-hash ${flowHash as string}: must be crc32c or keyed`);
   }
-  if (ip4SrcAddress !== undefined && parsePrefix(ip4SrcAddress).family !== 4) {
+  if (ip4SrcAddress !== undefined && addressBytes(ip4SrcAddress).length !== 4) {
     throw new LbError('LBD_LB_FAMILY', `ip4-src-address ${ip4SrcAddress}: must be an IPv4 address`);
   }
-  if (ip6SrcAddress !== undefined && parsePrefix(ip6SrcAddress).family !== 6) {
+  if (ip6SrcAddress !== undefined && addressBytes(ip6SrcAddress).length !== 16) {
     throw new LbError('LBD_LB_FAMILY', `ip6-src-address ${ip6SrcAddress}: must be an IPv6 address`);
   }
 }

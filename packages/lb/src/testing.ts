@@ -21,11 +21,16 @@ import { allocateLb, ENCAP_FAN_OUT, type LbHandles, type LbSizes, LoadBalancer, 
 /** Stands for the address of a forwarding table, for encaps that want one. */
 type Fib = { fib4: number };
 
+/** An encap whatever its state: what it allocates is handed to its nodes, and nobody else looks into it. */
+type AnyEncap = Omit<Encap<never>, 'allocate'> & Pick<Encap, 'allocate'>;
+
 export interface LbBenchOptions {
   readonly sizes?: Partial<LbSizes>;
   /** Makes a forwarding table in the arena; its address goes to encaps' allocate. */
   readonly fib?: (arena: Arena) => number;
   readonly encapOptions?: Readonly<Record<string, unknown>>;
+  /** In place of parts of the host, for what a dataplane may refuse. */
+  readonly host?: Partial<LbHost>;
 }
 
 /**
@@ -51,13 +56,14 @@ export class LbBench {
     epochs: Epochs;
     encaps: Encap[];
     states: unknown[];
+    instead: Partial<LbHost>;
   }) {
     this.arena = parts.arena;
     this.handles = parts.handles;
     this.bench = parts.bench;
     this.features = new FeatureTable(parts.arena.memory, parts.bench.graph, parts.bench.layout);
     const controls = new Map<string, EncapControl>();
-    const host = this.#host(parts.epochs);
+    const host = { ...this.#host(parts.epochs), ...parts.instead };
     parts.encaps.forEach((encap, i) => {
       const control = encap.control?.({ ...host, lb: parts.handles }, parts.states[i]);
       if (control) controls.set(encap.name, control);
@@ -65,7 +71,7 @@ export class LbBench {
     this.lb = new LoadBalancer(host, parts.handles, parts.encaps, controls);
   }
 
-  static async create(encaps: Encap<never>[], options: LbBenchOptions = {}): Promise<LbBench> {
+  static async create(encaps: readonly AnyEncap[], options: LbBenchOptions = {}): Promise<LbBench> {
     const arena = Arena.create(512 * 1024 * 1024);
     const handles = allocateLb(arena, { workers: 1, ...options.sizes });
     const tables: Fib = { fib4: options.fib?.(arena) ?? 0 };
@@ -85,7 +91,8 @@ export class LbBench {
     let self: LbBench | undefined;
     const clock = () => self?.now ?? 5000;
     const bench = await TestBench.create(graph, 'rx', { arena, reach: ['punt', 'local'], runtime: { clock } });
-    self = new LbBench({ arena, handles, bench, epochs: new Epochs(arena, 1), encaps: all, states });
+    const epochs = new Epochs(arena, 1);
+    self = new LbBench({ arena, handles, bench, epochs, encaps: all, states, instead: options.host ?? {} });
     lookup = (address) => self.#lookup(address);
     return self;
   }
