@@ -123,8 +123,10 @@ export class Nat4Control implements EncapControl {
     }
   }
 
+  /** Sessions below this index have been used. Workers that find none left raise the word beyond the end for a moment. */
   #used(): number {
-    return Atomics.load(this.#host.arena.memory.u32, (this.#nat.block + L.NAT_NEXT) >>> 2);
+    const next = Atomics.load(this.#host.arena.memory.u32, (this.#nat.block + L.NAT_NEXT) >>> 2);
+    return Math.min(next, this.#nat.capacity + 1);
   }
 
   #word(session: number, offset: number): number {
