@@ -18,6 +18,12 @@ const STAMP = join(ROOT, 'node_modules/.lbd-install');
 export async function bootstrap(purpose = 'build') {
   const started = Date.now();
   await requireSystem(purpose, say);
+  // Neither turbo nor anything else that we start tells anyone of it, nor says that it would.
+  Object.assign(process.env, {
+    TURBO_TELEMETRY_DISABLED: '1',
+    TURBO_TELEMETRY_MESSAGE_DISABLED: '1',
+    DO_NOT_TRACK: '1',
+  });
   process.env.PATH = `${PNPM_BIN}:${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`;
   await installPnpm();
   await installDependencies();
@@ -70,11 +76,10 @@ async function buildAddon() {
 }
 
 async function build(started) {
-  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' };
   const flags = ['run', 'build', '--output-logs=errors-only', '--no-update-notifier'];
   // Turbo says nothing until it is done; say what is going on if it takes a while.
   const slow = setTimeout(() => say('building (the first time takes a minute or two)'), 1500);
-  const { code, output } = await collect('turbo', flags, { env });
+  const { code, output } = await collect('turbo', flags);
   clearTimeout(slow);
   if (code !== 0) throw new UserError(`${output.trim()}\n\nthe build failed`);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
