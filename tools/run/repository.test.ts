@@ -7,6 +7,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { describe, expect, it } from 'vitest';
 import { workspaceFolders } from './bootstrap.mjs';
+import { CHECKS, check } from './check.mjs';
 import { ROOT } from './process.mjs';
 
 const run = promisify(execFile);
@@ -111,15 +112,9 @@ function sources(folder: string): string[] {
 }
 
 describe('the repository', () => {
-  it('is formatted and free of lint', async () => {
-    const check = await run(
-      join(ROOT, 'node_modules/.bin/biome'),
-      ['check', '--error-on-warnings', '--colors=off', '.'],
-      {
-        cwd: ROOT,
-      },
-    ).catch((error) => error);
-    expect(check.code ?? 0, `${check.stdout}\n${check.stderr}`).toBe(0);
+  it.each(CHECKS)('$name', { timeout: 300_000 }, async ({ command }) => {
+    const { code, output } = await check(command);
+    expect(code, output).toBe(0);
   });
 
   it('names every package in the README', () => {

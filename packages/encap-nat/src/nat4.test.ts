@@ -23,7 +23,7 @@ const LAN = 1;
 let bench: LbBench;
 let fib: Fib4;
 beforeEach(async () => {
-  bench = await LbBench.create([nat4 as never], {
+  bench = await LbBench.create([nat4], {
     fib: (arena) => {
       fib = new Fib4(arena, new Reclaimer());
       return fib.address;

@@ -267,7 +267,10 @@ describe('an operation that fails halfway', () => {
       },
       removeReturn: (address: string) => void returns.splice(returns.indexOf(address), 1),
     };
-    const named = { ...nat, nodes: (lb: Parameters<typeof asis.nodes>[0]) => [{ ...asis.nodes(lb, undefined)[0]!, name: 'porty' }] };
+    const named = {
+      ...nat,
+      nodes: (lb: Parameters<typeof asis.nodes>[0]) => [{ ...asis.nodes(lb, undefined)[0]!, name: 'porty' }],
+    };
     bench = await LbBench.create([named], { host });
     const vip = { ...DNS, encap: 'porty', targetPort: 5353 };
     await bench.lb.addVip(vip);

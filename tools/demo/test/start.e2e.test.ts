@@ -120,7 +120,7 @@ labSuite(describe, 'xdp', 'npm start as root', () => {
     expect(await shown).toContain('10.10.2.2/32');
     const [, enter] = /^ {2}(nsenter .*) curl/m.exec(start.output)!;
     const fetchVip = `fetch('http://10.10.2.2:8080/').then((r) => r.text()).then(console.log)`;
-    const answer = await demoCommand(...enter.split(' '), process.execPath, '--eval', fetchVip);
+    const answer = await demoCommand('nsenter', ...enter.split(' ').slice(1), process.execPath, '--eval', fetchVip);
     expect(answer).toMatch(/^server[123]$/m);
     process.kill(Number(end), 'SIGTERM');
     await start.expectNothingLeft();
