@@ -1,4 +1,5 @@
 import { arcOf, bufferAt, dataOf, framesOf, metadataOf, metaOf, nextFeature, reason } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   FLAG_FIRST_FRAGMENT,
   FLAG_LATER_FRAGMENT,
@@ -29,7 +30,6 @@ import {
   IP4_INPUT_TRUNCATED,
   IP4_INPUT_TTL_EXPIRED,
 } from '../src/nodes/places.ts';
-import { ALL, allRuns, sendRun } from './next.ts';
 
 const DROP: u32 = 0;
 /** Of the first eight bytes, those that the usual packet has in common: version, header length, MF and fragment offset. */

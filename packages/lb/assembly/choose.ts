@@ -12,22 +12,23 @@ import {
   metaOf,
   nowOf,
   reason,
-  touchLines,
 } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   META_AS,
   META_DPO,
   META_HASH,
   META_L4,
   META_LENGTH,
+  META_OPAQUE,
   META_PROTOCOL,
-  MIXED,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
-import { crcHash4From, crcHash4To, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
-import { IP4_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
+import { crcHash4, crcHash4From, crcHash4To, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
+import { IP4_DESTINATION, IP4_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
 import {
   stickyAs,
+  stickyBucket,
   stickyBucketAt,
   stickyFind,
   stickyFree,
@@ -35,9 +36,9 @@ import {
   stickyMask,
   stickyRefresh,
   stickyTimeout,
+  stickyTouch,
 } from '@lbd/sticky/assembly/sticky.ts';
 import {
-  LB_BUCKETS,
   LB_COUNT_FRAGMENT,
   LB_COUNT_NO_SERVER,
   LB_COUNT_NO_VIP,
@@ -46,10 +47,12 @@ import {
   LB_NEXT_DROP,
   LB_NEXT_PUNT,
   LB_PORTS,
-  LB_SCRATCH,
   LB_STICKY,
-  LB_TOUCHED,
   LB_VIPS,
+  VIP_COUNTER_EXISTING,
+  VIP_COUNTER_FIRST,
+  VIP_COUNTER_NO_SERVER,
+  VIP_COUNTER_UNTRACKED,
   VIP_COUNTERS_SHIFT,
   VIP_ENCAP,
   VIP_FLAGS,
@@ -71,7 +74,7 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   return choose(node, vector, count, nexts);
 }
 
-/** Writes each packet's VIP (0 if none) to the scratch and its flow hash to META_HASH; touches its sticky bucket. */
+/** Writes each packet's VIP (0 if none) to META_OPAQUE and its flow hash to META_HASH; touches its sticky bucket. */
 // @ts-ignore: decorator
 @inline function hashAll(node: usize, vector: usize, count: i32, perPort: bool): void {
   const frames = framesOf(node);
@@ -83,14 +86,12 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const mask = stickyMask(sticky);
   const flow: usize = load<u32>(lb, LB_HASH);
   const keyed = flowKeyed(flow);
+  const end = vector + (<usize>count << 2);
   // Packets of a vector are mostly for one VIP: the last key and what it found are kept.
   let lastKey: u64 = <u64>-1;
-  // So is the half of the hash that comes from destination and port.
-  let lastTo: u64 = 0;
-  let toHash: u32 = 0;
   let vip: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  for (let at = vector; at < end; ) {
+    const buffer: usize = load<u32>(at);
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const l4: u32 = load<u16>(meta, META_L4);
@@ -108,25 +109,58 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
     } else {
       vip = index;
     }
-    const flags = load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_FLAGS);
     const addresses = load<u64>(ip, IP4_SOURCE);
-    const hashed = flags & VIP_SRC_IP_STICKY ? 0 : pair;
-    let hash: u32;
-    if (keyed) {
-      hash = sipHash4(flow, addresses, hashed);
-    } else {
-      const to = (addresses & 0xffffffff00000000) | <u64>(hashed >>> 16);
-      if (to != lastTo) {
-        lastTo = to;
-        toHash = crcHash4To(flow, <u32>(addresses >> 32), hashed >>> 16);
-      }
-      hash = toHash ^ crcHash4From(flow, <u32>addresses, hashed & 0xffff);
+    const bySource = (load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_FLAGS) & VIP_SRC_IP_STICKY) != 0;
+    if (hasPorts && !keyed && !bySource) {
+      const to = crcHash4To(flow, <u32>(addresses >> 32), pair >>> 16);
+      at = hashRun(at, end, meta, ip, frames, metadata, sticky, mask, flow, to, vip);
+      continue;
     }
+    const hashed = bySource ? 0 : pair;
+    const hash = keyed ? sipHash4(flow, addresses, hashed) : crcHash4(flow, addresses, hashed);
     store<u32>(meta, hash, META_HASH);
-    store<u32>(lb + (<usize>i << 2), vip, LB_SCRATCH);
-    store<u32>(lb + (<usize>i << 2), <u32>stickyBucketAt(sticky, mask, hash), LB_BUCKETS);
+    store<u32>(meta, vip, META_OPAQUE);
+    stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
+    at += 4;
   }
-  store<u32>(lb, touchLines(lb + LB_BUCKETS, count), LB_TOUCHED);
+}
+
+/**
+ * The same for a run of packets that have ports and go to the address, port and protocol of the first, the model. `to` is
+ * the half of the hash that comes from these.
+ */
+function hashRun(
+  at: usize,
+  end: usize,
+  model: usize,
+  modelIp: usize,
+  frames: usize,
+  metadata: usize,
+  sticky: usize,
+  mask: u32,
+  flow: usize,
+  to: u32,
+  vip: u32,
+): usize {
+  const dpo = load<u32>(model, META_DPO);
+  const l4: usize = load<u16>(model, META_L4);
+  const protocol: u32 = load<u8>(model, META_PROTOCOL);
+  const destination = load<u32>(modelIp, IP4_DESTINATION);
+  const port: u32 = load<u16>(modelIp + l4, 2);
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const pair = load<u32>(ip + l4);
+    if (<usize>load<u16>(meta, META_L4) != l4 || <u32>load<u8>(meta, META_PROTOCOL) != protocol) break;
+    if (load<u32>(meta, META_DPO) != dpo || <usize>load<u16>(meta, META_LENGTH) < l4 + 4) break;
+    if (load<u32>(ip, IP4_DESTINATION) != destination || pair >>> 16 != port) break;
+    const hash = to ^ crcHash4From(flow, load<u32>(ip, IP4_SOURCE), pair & 0xffff);
+    store<u32>(meta, hash, META_HASH);
+    store<u32>(meta, vip, META_OPAQUE);
+    stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
+  }
+  return at;
 }
 
 // @ts-ignore: decorator
@@ -134,74 +168,74 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
   const metadata = metadataOf(node);
   const lb: usize = load<u32>(node, NODE_DATA);
   const vips: usize = load<u32>(lb, LB_VIPS);
-  const sticky: usize = load<u32>(lb, LB_STICKY);
-  const fanout = fanoutOf(node);
-  const now = nowOf(node);
-  const expiry = now + stickyTimeout(sticky);
-  let first: u32 = 0;
-  let different: u32 = 0;
-  // Counters of the VIP under way, added up when another follows.
-  let counted: u32 = 0;
-  let existing: u64 = 0;
-  let fresh: u64 = 0;
-  let untracked: u64 = 0;
-  let noServer: u64 = 0;
-  for (let i = 0; i < count; i++) {
-    const meta = metaOf(metadata, bufferAt(vector, i));
-    const vip = load<u32>(lb + (<usize>i << 2), LB_SCRATCH);
-    let next: u32;
-    if (vip != counted) {
-      addCounters(lb, counted, existing, fresh, untracked, noServer);
-      existing = fresh = untracked = noServer = 0;
-      counted = vip;
-    }
-    if (vip == 0) {
-      next = LB_NEXT_PUNT;
-      reason(node, meta, load<u8>(meta, META_PROTOCOL) == 255 ? LB_COUNT_FRAGMENT : LB_COUNT_NO_VIP);
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    const meta = metaOf(metadata, load<u32>(from));
+    const vip = load<u32>(meta, META_OPAQUE);
+    let at = from;
+    if (vip != 0) at = existing(from, end, metadata, load<u32>(lb, LB_STICKY), vip, nowOf(node));
+    let slot: u32;
+    if (at == from) {
+      slot = another(node, lb, vips, meta, vip);
+      at += 4;
     } else {
-      const record = vips + (<usize>vip << VIP_SHIFT);
-      const hash = load<u32>(meta, META_HASH);
-      const bucket: usize = load<u32>(lb + (<usize>i << 2), LB_BUCKETS);
-      const slot = stickyFind(bucket, hash, vip, now);
-      let server: u32;
-      if (slot >= 0) {
-        server = stickyAs(bucket, slot);
-        stickyRefresh(bucket, slot, expiry);
-        existing++;
-      } else {
-        const place = hash & load<u32>(record, VIP_MASK);
-        server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
-        const free = stickyFree(bucket, now);
-        if (server == 0) {
-          noServer++;
-        } else if (free < 0) {
-          untracked++;
-        } else {
-          stickyInsert(bucket, free, hash, vip, server, expiry);
-          fresh++;
-        }
-      }
-      store<u32>(meta, server, META_AS);
-      if (server == 0) {
-        next = LB_NEXT_DROP;
-        reason(node, meta, LB_COUNT_NO_SERVER);
-      } else {
-        next = fanout + load<u32>(record, VIP_ENCAP);
-      }
+      addToCounter(lb, vip, VIP_COUNTER_EXISTING, <u32>(at - from) >> 2);
+      slot = fanoutOf(node) + load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_ENCAP);
     }
-    store<u16>(nexts + (<usize>i << 1), <u16>next);
-    if (i == 0) first = next;
-    different |= next ^ first;
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
   }
-  addCounters(lb, counted, existing, fresh, untracked, noServer);
-  return different ? MIXED : <i32>first;
+  return allRuns(any, all);
 }
 
-function addCounters(lb: usize, vip: u32, existing: u64, fresh: u64, untracked: u64, noServer: u64): void {
-  if (vip == 0) return;
-  const at: usize = <usize>load<u32>(lb, LB_COUNTERS) + (<usize>vip << VIP_COUNTERS_SHIFT);
-  store<u64>(at, load<u64>(at) + existing);
-  store<u64>(at, load<u64>(at, 8) + fresh, 8);
-  store<u64>(at, load<u64>(at, 16) + untracked, 16);
-  store<u64>(at, load<u64>(at, 24) + noServer, 24);
+/** Gives packets of one VIP the servers that the sticky table has for them, until it has none for one. */
+function existing(at: usize, end: usize, metadata: usize, sticky: usize, vip: u32, now: u32): usize {
+  const mask = stickyMask(sticky);
+  const expiry = now + stickyTimeout(sticky);
+  for (; at < end; at += 4) {
+    const meta = metaOf(metadata, load<u32>(at));
+    const hash = load<u32>(meta, META_HASH);
+    if (load<u32>(meta, META_OPAQUE) != vip) break;
+    const bucket = stickyBucketAt(sticky, mask, hash);
+    const slot = stickyFind(bucket, hash, vip, now);
+    if (slot < 0) break;
+    stickyRefresh(bucket, slot, expiry);
+    store<u32>(meta, stickyAs(bucket, slot), META_AS);
+  }
+  return at;
+}
+
+/** A packet without a VIP, or of a flow that the sticky table does not know. Returns its next slot. */
+function another(node: usize, lb: usize, vips: usize, meta: usize, vip: u32): u32 {
+  if (vip == 0) {
+    reason(node, meta, load<u8>(meta, META_PROTOCOL) == 255 ? LB_COUNT_FRAGMENT : LB_COUNT_NO_VIP);
+    return LB_NEXT_PUNT;
+  }
+  const record = vips + (<usize>vip << VIP_SHIFT);
+  const hash = load<u32>(meta, META_HASH);
+  const place = hash & load<u32>(record, VIP_MASK);
+  const server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
+  store<u32>(meta, server, META_AS);
+  if (server == 0) {
+    addToCounter(lb, vip, VIP_COUNTER_NO_SERVER, 1);
+    reason(node, meta, LB_COUNT_NO_SERVER);
+    return LB_NEXT_DROP;
+  }
+  const sticky: usize = load<u32>(lb, LB_STICKY);
+  const bucket = stickyBucket(sticky, hash);
+  const now = nowOf(node);
+  const free = stickyFree(bucket, now);
+  if (free >= 0) stickyInsert(bucket, free, hash, vip, server, now + stickyTimeout(sticky));
+  addToCounter(lb, vip, free >= 0 ? VIP_COUNTER_FIRST : VIP_COUNTER_UNTRACKED, 1);
+  return fanoutOf(node) + load<u32>(record, VIP_ENCAP);
+}
+
+// @ts-ignore: decorator
+@inline function addToCounter(lb: usize, vip: u32, counter: usize, n: u32): void {
+  const at: usize = <usize>load<u32>(lb, LB_COUNTERS) + (<usize>vip << VIP_COUNTERS_SHIFT) + (counter << 3);
+  store<u64>(at, load<u64>(at) + n);
 }

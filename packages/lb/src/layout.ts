@@ -59,13 +59,7 @@ export const LB_HASH = 20;
 export const LB_SOURCE4 = 28;
 /** 16 bytes: IPv6 source address of tunnels. */
 export const LB_SOURCE6 = 32;
-/** u32: what touching loops loaded, so that they are not optimised away. */
-export const LB_TOUCHED = 48;
-/** VECTOR_SIZE u32: scratch of the choosing nodes, the VIP of each packet. */
-export const LB_SCRATCH = 64;
-/** VECTOR_SIZE u32: scratch of the choosing nodes, the address of each packet's sticky bucket. */
-export const LB_BUCKETS = 64 + 256 * 4;
-export const LB_BYTES = 64 + 256 * 8;
+export const LB_BYTES = 64;
 
 /** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
 export const VIP_COUNTERS_SHIFT = 5;

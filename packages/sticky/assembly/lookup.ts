@@ -8,21 +8,23 @@ import {
   stickyMask,
   stickyRefresh,
   stickyTimeout,
+  stickyTouch,
 } from './sticky.ts';
 
 /**
  * The application servers of `count` packets, in order. `hashes`, `vips`, `newflow` (what the new-flow table says for
  * each) and `out` are addresses of u32; `newflow` may be `out`. `counters` is the address of the four u64 of layout.ts.
- * Returns nothing of use: it keeps the touching loop alive.
  */
 export function lookup_vector(
   table: usize, hashes: usize, vips: usize, newflow: usize, out: usize, count: i32, now: u32, counters: usize,
-): u32 {
+): void {
   const mask = stickyMask(table);
   const expiry = now + stickyTimeout(table);
   const end = <usize>count << 2;
-  let touched: u32 = 0;
-  for (let i: usize = 0; i < end; i += 4) touched += load<u32>(stickyBucketAt(table, mask, load<u32>(hashes + i)));
+  for (let i: usize = 0; i < end; i += 4) {
+    const hash = load<u32>(hashes + i);
+    stickyTouch(stickyBucketAt(table, mask, hash), mask, hash);
+  }
   let existing: u32 = 0;
   let first: u32 = 0;
   let untracked: u32 = 0;
@@ -54,7 +56,6 @@ export function lookup_vector(
   add(counters, COUNT_FIRST, first);
   add(counters, COUNT_UNTRACKED, untracked);
   add(counters, COUNT_NO_SERVER, none);
-  return touched;
 }
 // @ts-ignore: decorator
 @inline function add(counters: usize, which: usize, n: u32): void {

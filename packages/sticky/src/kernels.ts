@@ -12,7 +12,7 @@ export interface StickyKernels {
     count: number,
     now: number,
     counters: number,
-  ): number;
+  ): void;
   count_live(table: number, now: number): number;
   count_by_as(table: number, now: number, counts: number, length: number): void;
   count_by_vip(table: number, now: number, counts: number, length: number): void;
