@@ -1,6 +1,7 @@
 /** nat4: the packets of clients get the address and port of their server (destination NAT). */
 import { hash16, search16 } from '@lbd/bihash/assembly/bihash16.ts';
 import { endsAt, reasonOfDpo, slotOfDpo } from '@lbd/fib/assembly/dpo.ts';
+import { DPO_PUNT, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import {
   bufferAt,
   count as add,
@@ -13,6 +14,7 @@ import {
   reason,
   touchLines,
 } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   META_AS,
   META_DPO,
@@ -20,7 +22,6 @@ import {
   META_L4,
   META_LENGTH,
   META_PROTOCOL,
-  MIXED,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
 import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
@@ -99,11 +100,130 @@ export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 
     // Without one of this tag, any: the session will not be the flow's.
     const place = ctz(i32x4.bitmask(i32x4.eq(tags, i32x4.splat(load<u32>(hashes + (<usize>i << 2))))) | 8);
     const index = load<u32>(bucket + (<usize>place << 2)) & HINT_INDEX;
-    store<u32>(found + (<usize>i << 2), index);
+    const session = sessions + (<usize>index << SESSION_SHIFT);
+    store<u32>(found + (<usize>i << 2), <u32>session);
     // A store in place of a load: it does not hold up what follows, and the record will be written anyway.
-    store<u32>(sessions + (<usize>index << SESSION_SHIFT), 0, SESSION_TOUCHED);
+    store<u32>(session, 0, SESSION_TOUCHED);
   }
   return rewrite(node, vector, count, nexts, framesOf(node), metadata, nat);
+}
+
+function rewrite(
+  node: usize,
+  vector: usize,
+  count: i32,
+  nexts: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+): i32 {
+  const data = node + NODE_DATA;
+  const servers: usize = load<u32>(<usize>load<u32>(data, DATA_LB), LB_SERVERS);
+  const found = data + DATA_FOUND - vector;
+  const end = vector + (<usize>count << 2);
+  const now = nowOf(node);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    const buffer: usize = load<u32>(from);
+    const meta = metaOf(metadata, buffer);
+    let at = usual(from, end, found, frames, metadata, nat, servers, now);
+    let slot: u32;
+    if (at == from) {
+      slot = unusual(node, nat, servers, meta, dataOf(frames, buffer, meta), now);
+      at += 4;
+    } else slot = slotOfDpo(fanoutOf(node), load<u32>(meta, META_DPO));
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
+  }
+  return allRuns(any, all);
+}
+
+/**
+ * Rewrites packets whose sessions are where the hints say, and whose servers' DPOs are of one type, until one comes that
+ * is otherwise or may open a session anew; returns its place. `found`: place of a packet's session, less its own.
+ */
+function usual(
+  at: usize,
+  end: usize,
+  found: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+  servers: usize,
+  now: u32,
+): usize {
+  const type = dpoOf(servers, load<u32>(at + found)) >> DPO_SHIFT;
+  if (type <= <u32>DPO_PUNT) return at;
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const session: usize = load<u32>(at + found);
+    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+    const l4 = ip + <usize>load<u16>(meta, META_L4);
+    if (!isOf(session, ip, l4, protocol) || !hasHeader(meta, protocol)) break;
+    const dpo = dpoOf(servers, session);
+    if (dpo >> DPO_SHIFT != type) break;
+    if (protocol == PROTOCOL_TCP && (load<u8>(l4, TCP_FLAGS) & TCP_SYN) != 0) break;
+    translate(nat, session, ip, l4, protocol, now);
+    store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
+    store<u32>(meta, dpo, META_DPO);
+  }
+  return at;
+}
+
+/** Any other packet. Returns its next slot. */
+function unusual(node: usize, nat: usize, servers: usize, meta: usize, ip: usize, now: u32): u32 {
+  const lb: usize = load<u32>(node + NODE_DATA, DATA_LB);
+  const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+  const l4 = ip + <usize>load<u16>(meta, META_L4);
+  if (!hasHeader(meta, protocol)) {
+    reason(node, meta, protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP ? NAT4_TRUNCATED : NAT4_FRAGMENT);
+    return NAT4_NEXT_DROP;
+  }
+  let index = findOrOpen(node, nat, lb, meta, ip, l4, protocol, now);
+  if (index > 0 && reopens(nat, index, l4, protocol, meta)) index = open(node, nat, lb, meta, ip, l4, index, now);
+  if (index <= 0) return NAT4_NEXT_DROP;
+  const session = sessionAt(nat, index);
+  translate(nat, session, ip, l4, protocol, now);
+  const dpo = dpoOf(servers, session);
+  store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
+  store<u32>(meta, dpo, META_DPO);
+  if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
+  return slotOfDpo(fanoutOf(node), dpo);
+}
+
+/** Where the packets of a session go next. */
+// @ts-ignore: decorator
+@inline function dpoOf(servers: usize, session: usize): u32 {
+  return load<u32>(servers + (<usize>load<u32>(session, SESSION_AS) << AS_SHIFT), AS_DPO);
+}
+
+/** Gives a packet its server's address and port, and the session another while. */
+// @ts-ignore: decorator
+@inline function translate(nat: usize, session: usize, ip: usize, l4: usize, protocol: u32, now: u32): void {
+  let seen: u32 = load<u8>(session, SESSION_SEEN);
+  const l4Delta: u32 = load<u16>(session, SESSION_L4_DELTA);
+  if (protocol == PROTOCOL_TCP) {
+    store<u16>(l4, <u16>moved(load<u16>(l4, TCP_CHECKSUM), l4Delta), TCP_CHECKSUM);
+    const more = seen | seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_CLIENT);
+    if (more != seen) store<u8>(session, <u8>more, SESSION_SEEN);
+    seen = more;
+  } else {
+    const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
+    // 0 is no checksum and stays so; one that computes to 0 is sent as 0xffff (RFC 768)
+    if (checksum != 0) {
+      const patched = moved(checksum, l4Delta);
+      store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
+    }
+  }
+  store<u16>(ip, <u16>moved(load<u16>(ip, IP4_CHECKSUM), load<u16>(session, SESSION_IP_DELTA)), IP4_CHECKSUM);
+  store<u32>(ip, load<u32>(session, SESSION_SERVER), IP4_DESTINATION);
+  store<u16>(l4, load<u16>(session, SESSION_SERVER_PORT), 2);
+  renew(nat, session, seen, now);
 }
 
 /** True if the session is that of the packet: live, and of the same tuple. */
@@ -141,77 +261,6 @@ function findOrOpen(node: usize, nat: usize, lb: usize, meta: usize, ip: usize, 
 @inline function moved(checksum: u32, delta: u32): u32 {
   const sum = (~checksum & 0xffff) + delta;
   return ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
-}
-
-function rewrite(
-  node: usize,
-  vector: usize,
-  count: i32,
-  nexts: usize,
-  frames: usize,
-  metadata: usize,
-  nat: usize,
-): i32 {
-  const data = node + NODE_DATA;
-  const found = data + DATA_FOUND;
-  const lb: usize = load<u32>(data, DATA_LB);
-  const servers: usize = load<u32>(lb, LB_SERVERS);
-  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
-  const fanout = fanoutOf(node);
-  const now = nowOf(node);
-  let first: u32 = 0;
-  let different: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    let index = load<u32>(found + (<usize>i << 2));
-    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
-    const l4 = ip + <usize>load<u16>(meta, META_L4);
-    let next: u32 = NAT4_NEXT_DROP;
-    if (hasHeader(meta, protocol)) {
-      if (!isOf(sessions + (<usize>index << SESSION_SHIFT), ip, l4, protocol)) {
-        index = <u32>findOrOpen(node, nat, lb, meta, ip, l4, protocol, now);
-      }
-      if (<i32>index > 0 && reopens(nat, index, l4, protocol, meta)) {
-        index = <u32>open(node, nat, lb, meta, ip, l4, index, now);
-      }
-      if (<i32>index > 0) {
-        const session = sessions + (<usize>index << SESSION_SHIFT);
-        let seen: u32 = load<u8>(session, SESSION_SEEN);
-        const l4Delta: u32 = load<u16>(session, SESSION_L4_DELTA);
-        if (protocol == PROTOCOL_TCP) {
-          store<u16>(l4, <u16>moved(load<u16>(l4, TCP_CHECKSUM), l4Delta), TCP_CHECKSUM);
-          const more = seen | seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_CLIENT);
-          if (more != seen) store<u8>(session, <u8>more, SESSION_SEEN);
-          seen = more;
-        } else {
-          const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
-          // 0 is no checksum and stays so; one that computes to 0 is sent as 0xffff (RFC 768)
-          if (checksum != 0) {
-            const patched = moved(checksum, l4Delta);
-            store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
-          }
-        }
-        store<u16>(ip, <u16>moved(load<u16>(ip, IP4_CHECKSUM), load<u16>(session, SESSION_IP_DELTA)), IP4_CHECKSUM);
-        store<u32>(ip, load<u32>(session, SESSION_SERVER), IP4_DESTINATION);
-        store<u16>(l4, load<u16>(session, SESSION_SERVER_PORT), 2);
-        renew(nat, session, seen, now);
-        const server = load<u32>(session, SESSION_AS);
-        const dpo = load<u32>(servers + (<usize>server << AS_SHIFT), AS_DPO);
-        store<u32>(meta, server, META_AS);
-        store<u32>(meta, dpo, META_DPO);
-        if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
-        next = slotOfDpo(fanout, dpo);
-      }
-    } else {
-      reason(node, meta, protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP ? NAT4_TRUNCATED : NAT4_FRAGMENT);
-    }
-    store<u16>(nexts + (<usize>i << 1), <u16>next);
-    if (i == 0) first = next;
-    different |= next ^ first;
-  }
-  return different ? MIXED : <i32>first;
 }
 
 /** True if the packet has a whole TCP header (without options) or UDP header. */
