@@ -59,10 +59,20 @@ export class Receiver {
     for (let tries = 0; !this.pending && tries < this.#sockets.length; tries++) {
       this.#current = (this.#current + 1) % this.#sockets.length;
       const { socket } = this.#sockets[this.#current]!;
-      this.#count = socket.receive(this.#area, this.#addresses, BATCH, SLOT, this.#info);
+      this.#count = this.#receive(socket);
       this.#next = 0;
     }
     return this.pending;
+  }
+
+  /** A socket tells once that its interface went down. It has no packets then, and will have some when it is up again. */
+  #receive(socket: PacketSocket): number {
+    try {
+      return socket.receive(this.#area, this.#addresses, BATCH, SLOT, this.#info);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENETDOWN') return 0;
+      throw error;
+    }
   }
 
   /** Writes the next frame to memory and returns its length; 0 if it was lost. Only after ready(). */
