@@ -1,5 +1,7 @@
 import { bufferAt, dataOf, framesOf, metadataOf, metaOf, reason, workerOf } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
+  FRAME_SHIFT,
   INTERFACE_MAC,
   INTERFACE_SHIFT,
   META_DATA,
@@ -14,7 +16,6 @@ import {
   ETHERNET_INPUT_RUNT,
   ETHERNET_INPUT_UNKNOWN_TYPE,
 } from '../src/nodes/places.ts';
-import { allNexts, setNext } from './next.ts';
 
 const IP4_INPUT: u32 = 0;
 const IP6_INPUT: u32 = 1;
@@ -33,21 +34,50 @@ export function ethernetInput(node: usize, vector: usize, count: i32, nexts: usi
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const interfaces: usize = load<u32>(workerOf(node), WORKER_INTERFACES);
-  let differ: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    const buffer: usize = load<u32>(from);
     const meta = metaOf(metadata, buffer);
-    const ethernet = dataOf(frames, buffer, meta);
-    const mac = load<u64>(interfaces + (<usize>load<u16>(meta, META_RX) << INTERFACE_SHIFT), INTERFACE_MAC) & MAC;
-    const type: u32 = load<u16>(ethernet, ETHERNET_TYPE);
-    // 34: the headers of Ethernet and the shortest IP; the frame is there to be read whatever the packet's length
-    const usual = (load<u64>(ethernet) & MAC) == mac && type == TYPE_IP4 && load<u16>(meta, META_LENGTH) >= 34;
-    const slot = usual ? IP4_INPUT : unusual(node, meta, ethernet, mac, type);
-    // META_DATA and META_LENGTH are halves of one word
-    store<u32>(meta, load<u32>(meta, META_DATA) + ETHERNET_BYTES - (ETHERNET_BYTES << 16), META_DATA);
-    differ |= setNext(nexts, i, slot);
+    const rx: u32 = load<u16>(meta, META_RX);
+    const mac = load<u64>(interfaces + (<usize>rx << INTERFACE_SHIFT), INTERFACE_MAC) & MAC;
+    let at = usual(from, end, frames, metadata, rx, mac);
+    let slot = IP4_INPUT;
+    if (at == from) {
+      const ethernet = dataOf(frames, buffer, meta);
+      slot = unusual(node, meta, ethernet, mac, load<u16>(ethernet, ETHERNET_TYPE));
+      advance(meta, load<u32>(meta, META_DATA));
+      at += 4;
+    }
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
   }
-  return allNexts(nexts, differ);
+  return allRuns(any, all);
+}
+
+/** Passes IPv4 packets for the MAC address of one interface, until one comes that is not; returns its place. */
+function usual(at: usize, end: usize, frames: usize, metadata: usize, rx: u32, mac: u64): usize {
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const place = load<u32>(meta, META_DATA);
+    const ethernet = frames + (buffer << FRAME_SHIFT) + <usize>(place & 0xffff);
+    if ((load<u64>(ethernet) & MAC) != mac || load<u16>(ethernet, ETHERNET_TYPE) != TYPE_IP4) break;
+    // the headers of Ethernet and the shortest IP; the frame is there to be read whatever the packet's length
+    if (place < 34 << 16) break;
+    if (<u32>load<u16>(meta, META_RX) != rx) break;
+    advance(meta, place);
+  }
+  return at;
+}
+
+/** `place`: META_DATA and META_LENGTH, which are halves of one word. */
+// @ts-ignore: decorator
+@inline function advance(meta: usize, place: u32): void {
+  store<u32>(meta, place + ETHERNET_BYTES - (ETHERNET_BYTES << 16), META_DATA);
 }
 
 function unusual(node: usize, meta: usize, ethernet: usize, mac: u64, type: u32): u32 {

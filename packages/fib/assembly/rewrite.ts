@@ -1,4 +1,5 @@
 import { bufferAt, dataOf, framesOf, metadataOf, metaOf, reason } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import { META_DATA, META_DPO, META_LENGTH, META_TX, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import {
   ETHERNET_BYTES,
@@ -34,27 +35,45 @@ export function ip4Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const adjacencies: usize = load<u32>(node, NODE_DATA);
-  let differ: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    let at = send4(from, end, frames, metadata, adjacencies);
+    let slot = INTERFACE_OUTPUT;
+    if (at == from) {
+      const buffer: usize = load<u32>(at);
+      const meta = metaOf(metadata, buffer);
+      const ip = dataOf(frames, buffer, meta);
+      const df = (bswap<u16>(load<u16>(ip, IP4_FRAGMENT)) & IP4_DF) != 0;
+      const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
+      slot = refuse(node, meta, adjacency, load<u8>(ip, IP4_TTL), df ? REWRITE_FRAGMENTATION_NEEDED : REWRITE_TOO_BIG);
+      at += 4;
+    }
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
+  }
+  return allRuns(any, all);
+}
+
+/** Makes packets ready to send, until one comes that can't be sent; returns its place. */
+function send4(at: usize, end: usize, frames: usize, metadata: usize, adjacencies: usize): usize {
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
     const ttl: u32 = load<u8>(ip, IP4_TTL);
-    let slot = INTERFACE_OUTPUT;
-    if (ttl > 1 && <u32>load<u16>(meta, META_LENGTH) <= load<u32>(adjacency, ADJACENCY_MTU)) {
-      // RFC 1624 for a decrement of the TTL, the low byte of its word as loaded: the complement goes up by one
-      const checksum = <u32>load<u16>(ip, IP4_CHECKSUM) + 1;
-      store<u16>(ip, checksum + u32(checksum >= 0xffff), IP4_CHECKSUM);
-      store<u8>(ip, ttl - 1, IP4_TTL);
-      encapsulate(meta, ip, adjacency);
-    } else {
-      const df = (bswap<u16>(load<u16>(ip, IP4_FRAGMENT)) & IP4_DF) != 0;
-      slot = refuse(node, meta, adjacency, ttl, df ? REWRITE_FRAGMENTATION_NEEDED : REWRITE_TOO_BIG);
-    }
-    differ |= setNext(nexts, i, slot);
+    if (ttl <= 1 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) break;
+    // RFC 1624 for a decrement of the TTL, the low byte of its word as loaded: the complement goes up by one
+    const checksum = <u32>load<u16>(ip, IP4_CHECKSUM) + 1;
+    store<u16>(ip, checksum + u32(checksum >= 0xffff), IP4_CHECKSUM);
+    store<u8>(ip, ttl - 1, IP4_TTL);
+    encapsulate(meta, ip, adjacency);
   }
-  return allNexts(nexts, differ);
+  return at;
 }
 
 /** Counts the hop limit down, puts the adjacency's Ethernet header in front. The node's data: address of adjacency 0. */

@@ -1,4 +1,5 @@
-import { bufferAt, fanoutOf, metadataOf, metaOf, reason, workerOf } from '@lbd/graph/assembly/abi.ts';
+import { fanoutOf, metadataOf, metaOf, reason, workerOf } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   INTERFACE_DRIVER,
   INTERFACE_FLAGS,
@@ -6,7 +7,6 @@ import {
   INTERFACE_UP,
   MAX_INTERFACES,
   META_TX,
-  MIXED,
   WORKER_INTERFACES,
 } from '@lbd/graph/src/layout.ts';
 import { OUTPUT_INTERFACE_DOWN, OUTPUT_NO_INTERFACE } from '../src/layout.ts';
@@ -18,15 +18,28 @@ export function interfaceOutput(node: usize, vector: usize, count: i32, nexts: u
   const metadata = metadataOf(node);
   const interfaces: usize = load<u32>(workerOf(node), WORKER_INTERFACES);
   const fanout = fanoutOf(node);
-  const first = slotOf(node, metaOf(metadata, bufferAt(vector, 0)), interfaces, fanout);
-  store<u16>(nexts, first);
-  let differ: u32 = 0;
-  for (let i = 1; i < count; i++) {
-    const slot = slotOf(node, metaOf(metadata, bufferAt(vector, i)), interfaces, fanout);
-    store<u16>(nexts + (<usize>i << 1), slot);
-    differ |= slot ^ first;
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    const meta = metaOf(metadata, load<u32>(from));
+    const slot = slotOf(node, meta, interfaces, fanout);
+    let at = from + 4;
+    // A reason is written for each.
+    if (slot != DROP) at = sameInterface(at, end, metadata, load<u16>(meta, META_TX));
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
   }
-  return differ == 0 ? <i32>first : MIXED;
+  return allRuns(any, all);
+}
+
+/** The place of the first packet for another interface. */
+// @ts-ignore: decorator
+@inline function sameInterface(at: usize, end: usize, metadata: usize, tx: u32): usize {
+  while (at < end && <u32>load<u16>(metaOf(metadata, load<u32>(at)), META_TX) == tx) at += 4;
+  return at;
 }
 
 // @ts-ignore: decorator
