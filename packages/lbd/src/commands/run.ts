@@ -25,8 +25,11 @@ export async function run(file: string): Promise<number> {
   }
   notify('READY=1');
   const running = daemon;
+  let reloaded = Promise.resolve();
   process.on('SIGHUP', () => {
-    config = reload(file, config, running, log);
+    reloaded = reloaded.then(async () => {
+      config = await reload(file, config, running, log);
+    });
   });
   const reason = await end;
   notify('STOPPING=1');
@@ -39,7 +42,12 @@ export async function run(file: string): Promise<number> {
 }
 
 /** SIGHUP: what differs in the file is changed, all else is left alone. @returns the configuration from now on */
-function reload(file: string, before: LbdConfig, daemon: Daemon, log: ReturnType<typeof logger>): LbdConfig {
+async function reload(
+  file: string,
+  before: LbdConfig,
+  daemon: Daemon,
+  log: ReturnType<typeof logger>,
+): Promise<LbdConfig> {
   let now: LbdConfig;
   try {
     now = loadConfig(file);
@@ -50,18 +58,15 @@ function reload(file: string, before: LbdConfig, daemon: Daemon, log: ReturnType
   const restart = needRestart(before, now);
   if (restart.length > 0) log.warn({ keys: restart }, 'these changes take effect after a restart');
   const steps = difference(before, now);
-  const run = async () => {
-    for (const { what, run } of steps) {
-      try {
-        await run(daemon.lbd);
-        log.info({ change: what }, 'changed');
-      } catch (error) {
-        log.error({ change: what, reason: (error as Error).message }, 'refused');
-      }
+  for (const { what, run } of steps) {
+    try {
+      await run(daemon.lbd);
+      log.info({ change: what }, 'changed');
+    } catch (error) {
+      log.error({ change: what, reason: (error as Error).message }, 'refused');
     }
-    log.info({ changes: steps.length }, 'configuration reloaded');
-  };
-  void run();
+  }
+  log.info({ changes: steps.length }, 'configuration reloaded');
   return now;
 }
 
