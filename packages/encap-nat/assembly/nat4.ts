@@ -124,10 +124,10 @@ function rewrite(
   const now = nowOf(node);
   let any: u32 = 0;
   let all: u32 = ALL;
-  for (let from = vector; from < end; ) {
+  let at = usual(vector, end, found, frames, metadata, nat, servers, now);
+  for (let from = vector; from < end; at = usual(from, end, found, frames, metadata, nat, servers, now)) {
     const buffer: usize = load<u32>(from);
     const meta = metaOf(metadata, buffer);
-    let at = usual(from, end, found, frames, metadata, nat, servers, now);
     let slot: u32;
     if (at == from) {
       slot = unusual(node, nat, servers, meta, dataOf(frames, buffer, meta), now);
@@ -155,6 +155,7 @@ function usual(
   servers: usize,
   now: u32,
 ): usize {
+  if (at == end) return at;
   const type = dpoOf(servers, load<u32>(at + found)) >> DPO_SHIFT;
   if (type <= <u32>DPO_PUNT) return at;
   for (; at < end; at += 4) {

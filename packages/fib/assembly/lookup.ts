@@ -1,7 +1,8 @@
 import { bufferAt, dataOf, fanoutOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import { META_DPO, META_HASH, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { IP4_DESTINATION, IP4_SOURCE, IP6_DESTINATION, IP6_SOURCE } from '@lbd/packet/src/layout.ts';
-import { FIB4_AHEAD_PLIES, FIB4_LEAF, FIB4_PLIES } from '../src/layout.ts';
+import { DPO_SHIFT, FIB4_AHEAD_PLIES, FIB4_LEAF, FIB4_PLIES } from '../src/layout.ts';
 import { bucketOfHash, endsAt, reasonOfDpo, slotOfDpo } from './dpo.ts';
 import { fib4Lookup, fib4Ply, fib4Root } from './fib4.ts';
 import { fib6Lookup } from './fib6.ts';
@@ -14,16 +15,44 @@ export function ip4Lookup(node: usize, vector: usize, count: i32, nexts: usize):
   const fib: usize = load<u32>(node, NODE_DATA);
   const fanout = fanoutOf(node);
   if (load<u32>(fib, FIB4_PLIES) > <u32>FIB4_AHEAD_PLIES) loadAhead(vector, count, frames, metadata, fib);
-  let differ: u32 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  for (let from = vector; from < end; ) {
+    const buffer: usize = load<u32>(from);
     const meta = metaOf(metadata, buffer);
-    const dpo = fib4Lookup(fib, dataOf(frames, buffer, meta) + IP4_DESTINATION);
-    store<u32>(meta, dpo, META_DPO);
-    if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
-    differ |= setNext(nexts, i, slotOfDpo(fanout, dpo));
+    const ip = dataOf(frames, buffer, meta);
+    const dpo = fib4Lookup(fib, ip + IP4_DESTINATION);
+    const slot = slotOfDpo(fanout, dpo);
+    let at = from + 4;
+    if (endsAt(dpo)) {
+      store<u32>(meta, dpo, META_DPO);
+      reasonOfDpo(node, meta, dpo);
+    } else at = sameWay(from, end, frames, metadata, fib, dpo, load<u32>(ip, IP4_DESTINATION));
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
   }
-  return allNexts(nexts, differ);
+  return allRuns(any, all);
+}
+
+/** Looks up packets until the DPO of one is of another type than `dpo`, which is that of `last`; returns its place. */
+function sameWay(at: usize, end: usize, frames: usize, metadata: usize, fib: usize, dpo: u32, last: u32): usize {
+  const type = dpo >> DPO_SHIFT;
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const destination = dataOf(frames, buffer, meta) + IP4_DESTINATION;
+    const address = load<u32>(destination);
+    if (address != last) {
+      dpo = fib4Lookup(fib, destination);
+      if (dpo >> DPO_SHIFT != type) break;
+      last = address;
+    }
+    store<u32>(meta, dpo, META_DPO);
+  }
+  return at;
 }
 
 /** Loads the entries of a big table level by level, so that the cache misses of all packets overlap. */

@@ -38,8 +38,8 @@ export function ip4Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
   const end = vector + (<usize>count << 2);
   let any: u32 = 0;
   let all: u32 = ALL;
-  for (let from = vector; from < end; ) {
-    let at = send4(from, end, frames, metadata, adjacencies);
+  let at = send4(vector, end, frames, metadata, adjacencies);
+  for (let from = vector; from < end; at = send4(from, end, frames, metadata, adjacencies)) {
     let slot = INTERFACE_OUTPUT;
     if (at == from) {
       const buffer: usize = load<u32>(at);
