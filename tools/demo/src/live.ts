@@ -24,6 +24,8 @@ export async function live(driver: LiveDriver, handOver: (lab: BalancerLab) => v
   indented(PICTURE);
 
   const servers = await lab.httpServers();
+  // Packet sockets get copies. Where there is no nftables to hide lbd's packets from it, the kernel would forward them, too.
+  if (driver === 'af_packet') await lab.host.sysctl('net.ipv4.ip_forward', 0);
   const lbd = await startDaemon(lab, driver);
   await configure(lbd, lab.serverAddresses);
 

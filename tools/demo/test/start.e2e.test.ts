@@ -153,6 +153,19 @@ labSuite(describe, 'namespaces', 'npm start without root', () => {
   });
 });
 
+labSuite(describe, 'xdp', 'npm start without root and without nftables', () => {
+  it('runs with AF_PACKET all the same', { timeout: 2 * MINUTE }, async () => {
+    const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    // In a mount namespace of its own, nft is no program.
+    const hide = 'PATH=$PATH:/usr/sbin:/sbin; nft=$(command -v nft) && mount --bind /dev/null "$nft"; exec "$@"';
+    const start = demo('unshare', '--mount', 'sh', '-c', hide, 'sh', ...nobody, process.execPath, DEMO);
+    expect(await start.ended, start.output).toBe(0);
+    expect(start.output).toContain('the kernel sees it too');
+    expectReport(start.output);
+    await start.expectNothingLeft();
+  });
+});
+
 describe('npm start where namespaces are forbidden', () => {
   it('replays a capture', { timeout: 2 * MINUTE }, async () => {
     const start = demo(process.execPath, DEMO, '--driver', 'pcap');
