@@ -8,7 +8,7 @@ const NODE_MAJOR = 20;
 /** The programs looked for, with the Debian package of each. */
 const BUILD = { 'g++': 'g++', make: 'make', python3: 'python3' };
 const LAB = { ip: 'iproute2', unshare: 'util-linux', nsenter: 'util-linux', setpriv: 'util-linux' };
-const TEST = { ...LAB, tcpdump: 'tcpdump', ethtool: 'ethtool' };
+const TEST = { ...LAB, nft: 'nftables', tcpdump: 'tcpdump', ethtool: 'ethtool' };
 const BENCH = { ...LAB, nft: 'nftables', ethtool: 'ethtool' };
 /** What each command of the repository needs, beyond what the build needs. */
 const PURPOSES = { build: {}, start: LAB, test: TEST, bench: BENCH };
