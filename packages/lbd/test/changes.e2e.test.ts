@@ -25,6 +25,7 @@ labSuite(describe, 'xdp', 'changes under traffic', () => {
     await lab.httpServers();
     client = await lab.client.actor();
     newcomer = await lab.client.actor();
+    await lab.client.ping('10.1.0.1'); // see drops
     lbd = await lab.start(lab.config({ driver: 'af_xdp' }));
     await lbd.command(`lb vip ${VIP_KEY} encap nat4 type clusterip target_port 80`);
     await lbd.command(`lb as ${VIP_KEY} 192.168.1.1 192.168.1.2 192.168.1.3`);

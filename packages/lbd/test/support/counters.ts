@@ -19,11 +19,11 @@ export function difference(before: Record<string, number>, after: Record<string,
 }
 
 /**
- * Packets dropped, except those to a neighbour that nobody has spoken to yet: such a packet is what makes lbd ask for the
- * neighbour's address.
+ * Packets dropped, by any reason. A packet to a neighbour that is not known yet is (ip4-glean, as in VPP); servers are
+ * resolved before they get flows, but a client of the same network is known only once the kernel has spoken to it and
+ * has told lbd, which the first answer to it may outrun. Tests let the client speak to the host first.
  */
 export async function drops(daemon: Daemon): Promise<number> {
   const runtime = (await daemon.data('show runtime')) as { nodes: { name: string; packets: number }[] };
-  const all = runtime.nodes.filter(({ name }) => name === 'drop').reduce((sum, { packets }) => sum + packets, 0);
-  return all - ((await errorCounters(daemon))['ip4-glean/unresolved'] ?? 0);
+  return runtime.nodes.filter(({ name }) => name === 'drop').reduce((sum, { packets }) => sum + packets, 0);
 }
