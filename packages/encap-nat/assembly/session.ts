@@ -165,15 +165,19 @@ export function make(
     nat_free(nat, index);
     return result;
   }
-  atomic.store<u32>(session, SESSION_LIVE, SESSION_STATE);
-  atomic.add<u32>(nat, 1, NAT_LIVE);
   const f1 = forwardTail(session);
-  const added = insert16(table, hash16(addresses, f1), addresses, f1, index);
-  if (added == 0) return index;
-  // Another worker made the flow's session meanwhile, or there is no room. Nobody has seen this one's forward key.
-  nat_end_reverse(nat, table, session);
+  const hash = hash16(addresses, f1);
+  const added = insert16(table, hash, addresses, f1, index);
+  if (added == 0) {
+    // Live only now that both keys are there: who ends a live session takes both away.
+    atomic.store<u32>(session, SESSION_LIVE, SESSION_STATE);
+    atomic.add<u32>(nat, 1, NAT_LIVE);
+    return index;
+  }
+  // Another worker made the flow's session meanwhile, or there is no room.
+  abandon(table, session);
   if (added < 0) return NO_ROOM;
-  const found = search16(table, hash16(addresses, f1), addresses, f1);
+  const found = search16(table, hash, addresses, f1);
   return found == <u64>-1 ? NO_ROOM : <i32>found;
 }
 
@@ -208,13 +212,12 @@ function claimReverse(nat: usize, table: usize, session: usize, index: u32, now:
   return CONFLICT;
 }
 
-/** Ends a session whose forward key is not its own. */
-function nat_end_reverse(nat: usize, table: usize, session: usize): void {
+/** Gives up a session that was never live: its reverse key is there, its forward key is another's. */
+function abandon(table: usize, session: usize): void {
   const r0 = reverseAddresses(session);
   const r1 = reverseTail(session);
   del16(table, hash16(r0, r1), r0, r1);
   atomic.store<u32>(session, SESSION_DEAD, SESSION_STATE);
-  atomic.sub<u32>(nat, 1, NAT_LIVE);
 }
 
 /** SEEN_ bits that a TCP packet adds. */
@@ -224,7 +227,7 @@ function nat_end_reverse(nat: usize, table: usize, session: usize): void {
   return ((flags & 1) * fin) | ((flags & 4) << 1);
 }
 
-/** Address of the idle timeout for UDP is that of SEEN_UDP with any other bits. */
+/** SEEN_ bits of a flow before its first packet was looked at. */
 // @ts-ignore: decorator
 @inline export function seenAtFirst(protocol: u32): u32 {
   return protocol == 17 ? SEEN_UDP : 0;

@@ -315,6 +315,11 @@ describe('refusals say what was wrong and change nothing', () => {
     ['AS given twice', () => add(['10.0.0.7', '10.0.0.7']), 'is given twice'],
     ['AS family', () => add(['2001:db8::1']), 'whose ASs have ip4 addresses'],
     ['AS in its own VIP', () => add(['90.1.1.1']), 'would come back to a VIP'],
+    [
+      'VIP over an AS',
+      () => bench.lb.addVip({ ...ALL, prefix: '10.0.0.0/24' }),
+      'packets to AS 10.0.0.1 would come back to it',
+    ],
     ['weight', () => add(['10.0.0.7'], 101), 'weight 101: must be from 0 to 100'],
     [
       'del of no AS',

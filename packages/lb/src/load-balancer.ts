@@ -52,6 +52,8 @@ export class LoadBalancer {
   readonly #groupPool: RecordPool;
   readonly #ports: Bihash;
   readonly #newFlow: NewFlowTables;
+  /** Servers, by index, packets to which would come back to a VIP. */
+  readonly #looping = new Set<number>();
   #conf: LbConfState;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -110,7 +112,9 @@ export class LoadBalancer {
         try {
           const vip: Vip = { spec: { ...spec, prefix: text }, prefix, encap, index, newFlow, servers: new Map() };
           this.#writeVip(vip);
+          const before = new Set(this.#looping);
           this.#publishVip(vip, peers);
+          this.#checkServersOutside(vip, before);
           this.#vips.set(id, vip);
         } catch (error) {
           // It may have been published for a moment.
@@ -299,6 +303,8 @@ export class LoadBalancer {
     const tracker = this.#host.track(address, (word) => {
       // What leads to a VIP (whose DPO types are the free ones) would go round in circles.
       const loops = dpoType(word) >= DPO_FIRST_FREE;
+      if (loops) this.#looping.add(index);
+      else this.#looping.delete(index);
       Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : word);
     });
     const server: Server = { address, bytes, index, weight: 100, removed: false, buckets: 0, tracker };
@@ -320,6 +326,7 @@ export class LoadBalancer {
     const { protocol, targetPort } = vip.spec;
     if (targetPort !== undefined) this.#host.removeReturn(server.address, PROTOCOLS[protocol!], targetPort);
     server.tracker.close();
+    this.#looping.delete(server.index);
     vip.servers.delete(server.address);
     this.#serverPool.give(server.index);
   }
@@ -496,6 +503,20 @@ export class LoadBalancer {
     throw new LbError(
       'LBD_LB_AS_LOOPS',
       `AS ${address} of ${vipName(vip.spec)}: packets to it would come back to a VIP, since the address lies in a VIP's prefix; use an address outside or add a longer route to it`,
+    );
+  }
+
+  /** Takes the VIP back, and throws, if it lies across the way to servers that there are. */
+  #checkServersOutside(vip: Vip, before: ReadonlySet<number>): void {
+    const server = [...this.#looping].find((index) => !before.has(index));
+    if (server === undefined) return;
+    this.#unpublishVip(vip);
+    const at = this.#serverAt(server) + L.AS_ADDRESS;
+    const bytes = this.#host.arena.memory.u8.slice(at, at + 16);
+    const address = addressText(bytes.subarray(0, 12).some((byte) => byte !== 0) ? bytes : bytes.subarray(12));
+    throw new LbError(
+      'LBD_LB_AS_LOOPS',
+      `${vipName(vip.spec)}: packets to AS ${address} would come back to it; use another prefix or add a longer route to the AS`,
     );
   }
 

@@ -119,8 +119,14 @@ export class LbBench {
         changed(this.#lookup(addressBytes(address)));
         return { close: () => trackers.delete(changed) };
       },
-      addPrefix: (text, dpo) => this.#prefixes.set(text, { prefix: parsePrefix(text), dpo }),
-      removePrefix: (text) => this.#prefixes.delete(text),
+      addPrefix: (text, dpo) => {
+        this.#prefixes.set(text, { prefix: parsePrefix(text), dpo });
+        this.#tellTrackers();
+      },
+      removePrefix: (text) => {
+        this.#prefixes.delete(text);
+        this.#tellTrackers();
+      },
       addReturn: () => {},
       removeReturn: () => {},
       now: () => secondsAt(this.now),
@@ -130,6 +136,12 @@ export class LbBench {
       encapPlace: (name) => this.bench.graph.fanOuts.get(ENCAP_FAN_OUT)!.indexOf(name),
       onWorkers: async (task) => runLbTask(this.arena.memory, this.handles, 0, task),
     };
+  }
+
+  #tellTrackers(): void {
+    for (const [address, trackers] of this.#trackers) {
+      for (const changed of trackers) changed(this.#lookup(addressBytes(address)));
+    }
   }
 
   #lookup(address: Uint8Array): number {
