@@ -34,12 +34,15 @@ export class Reclaimer {
   async #run(epochs: Quiescence): Promise<void> {
     // pieces deferred in the same turn as the first one are unpublished by then: one wait serves them all
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
-      await epochs.quiescent();
-      for (const free of batch) free();
+    try {
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting;
+        this.#waiting = [];
+        await epochs.quiescent();
+        for (const free of batch) free();
+      }
+    } finally {
+      this.#running = undefined;
     }
-    this.#running = undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { driverOptions, type LbdConfig } from '@lbd/control';
-import type { BufferPool, Driver, DriverControl, PortInfo, Steering } from '@lbd/io';
+import { type BufferPool, type Driver, type DriverControl, DriverError, type PortInfo, type Steering } from '@lbd/io';
 import type { Arena } from '@lbd/memory';
 import type { Cleanup } from './cleanup.ts';
 import { SteerAll } from './steering.ts';
@@ -42,6 +42,23 @@ export async function openPorts(
     infos.push(port.info);
     if (control.steering) owner.set(index, control.steering);
   }
+  checkQueues(infos);
   const steering = [...controls.values()].flatMap((control) => control.steering ?? []);
   return { infos, steering: new SteerAll(steering, owner) };
+}
+
+/**
+ * A worker sends on the queues that it receives on: one that has a queue of one interface must have one of each. (A capture
+ * has one worker, whatever there are.)
+ */
+export function checkQueues(infos: readonly PortInfo[]): void {
+  const ports = infos.filter(({ driver }) => driver !== 'pcap');
+  const most = Math.max(...ports.map(({ queues }) => queues));
+  const short = ports.find(({ queues }) => queues < most);
+  if (!short) return;
+  const other = ports.find(({ queues }) => queues === most)!;
+  throw new DriverError(
+    'LBD_DRIVER_OPTION',
+    `interface ${short.name} is opened with ${short.queues} queue${short.queues === 1 ? '' : 's'} and ${other.name} with ${most}: all must have as many; set "queues: ${short.queues}" on ${other.name}, or give ${short.name} more (ethtool -L ${short.name} combined ${most})`,
+  );
 }

@@ -169,7 +169,13 @@ export class KernelMirror {
           // In the order of ALL: whoever follows knows an interface before its routes.
           const part = ALL.find((candidate) => this.#dirty.has(candidate))!;
           this.#dirty.delete(part);
-          await this.#list(part);
+          try {
+            await this.#list(part);
+          } catch (error) {
+            // It is listed again with whatever is listed next.
+            this.#dirty.add(part);
+            throw error;
+          }
           for (const change of this.#backlog.splice(0)) this.#apply(change);
         }
       } finally {
