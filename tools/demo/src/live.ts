@@ -1,5 +1,15 @@
 import { writeFileSync } from 'node:fs';
-import { type Actor, BalancerLab, CLIENT_SIDE, Daemon, type HttpResult, SERVER_SIDE, VIP, VIP_URL } from '@lbd/netlab';
+import {
+  type Actor,
+  BalancerLab,
+  CLIENT_SIDE,
+  Daemon,
+  type HttpResult,
+  privileges,
+  SERVER_SIDE,
+  VIP,
+  VIP_URL,
+} from '@lbd/netlab';
 import { configure, reportShares, reportState } from './report.ts';
 import { green, heading, indented, line, red } from './screen.ts';
 
@@ -98,7 +108,10 @@ export function printInvitation(lab: BalancerLab): void {
     [`${file} trace add 2`, 'then a request, then "show trace"'],
     [`${lab.client.enter.join(' ')} curl -s ${VIP_URL}`, 'a request of the client'],
     [`${lab.client.enter.join(' ')} bash`, 'a shell in the client; "ip route"'],
-    [`${lab.host.enter.join(' ')} tcpdump -ni ${SERVER_SIDE}`, `what goes to and comes from the servers`],
+    // tcpdump insists on becoming another user, which nobody can in a user namespace.
+    ...(privileges().kind === 'root'
+      ? [[`${lab.host.enter.join(' ')} tcpdump -ni ${SERVER_SIDE}`, 'what goes to and comes from the servers']]
+      : []),
     [`${lab.servers[0].enter.join(' ')} bash`, `a shell in server1, ${VIP.targetPort} is its port`],
     [`kill ${process.pid}`, 'the end of the lab'],
   ];

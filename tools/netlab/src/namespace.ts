@@ -129,7 +129,7 @@ export class Namespace {
     return Actor.start(this, name);
   }
 
-  /** Starts tcpdump on an interface, writing to a pcap file. */
+  /** Captures what passes an interface to a pcap file. @param filter as for tcpdump */
   capture(device: string, file: string, filter = ''): Promise<Capture> {
     return Capture.start(this, device, file, filter);
   }
