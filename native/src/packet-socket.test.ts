@@ -34,9 +34,8 @@ function inNamespace(code: string): unknown {
 }
 
 const root = process.getuid?.() === 0;
-if (!root) console.log('skipped: packet sockets need root');
 
-describe.skipIf(!root)('PacketSocket', () => {
+describe.skipIf(!root)(`PacketSocket${root ? '' : ' (needs root)'}`, () => {
   it('receives a vector of packets into the memory in one call, and says what they were', () => {
     const [none, count, packets] = inNamespace(`
       const socket = open();

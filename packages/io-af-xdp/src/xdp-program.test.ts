@@ -74,9 +74,8 @@ function build(packets: Record<string, string>): Record<string, Uint8Array> {
 }
 
 const root = process.getuid?.() === 0;
-if (!root) console.log('skipped: running the XDP program needs root');
 
-describe.skipIf(!root)('the XDP program', () => {
+describe.skipIf(!root)(`the XDP program${root ? '' : ' (needs root)'}`, () => {
   const COOKIE = 0x1122334455667788n;
   let steering: XdpSteering;
   let packets: Record<string, Uint8Array>;
