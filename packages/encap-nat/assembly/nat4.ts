@@ -3,7 +3,6 @@ import { hash16, search16 } from '@lbd/bihash/assembly/bihash16.ts';
 import { endsAt, reasonOfDpo, slotOfDpo } from '@lbd/fib/assembly/dpo.ts';
 import { DPO_PUNT, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import {
-  bufferAt,
   count as add,
   dataOf,
   fanoutOf,
@@ -21,9 +20,11 @@ import {
   META_HASH,
   META_L4,
   META_LENGTH,
+  META_OPAQUE,
   META_PROTOCOL,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
+import { setFlowState } from '@lbd/lb/assembly/state.ts';
 import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
 import {
   IP4_CHECKSUM,
@@ -38,10 +39,10 @@ import {
 } from '@lbd/packet/src/layout.ts';
 import {
   DATA_FOUND,
-  DATA_HASHES,
   DATA_LB,
   DATA_NAT,
   DATA_TOUCHED,
+  DATA_UNKNOWN,
   HINT_INDEX,
   HINT_SHIFT,
   HINT_TAG_SHIFT,
@@ -81,31 +82,57 @@ import { CONFLICT, isClosed, keyTail, make, nat_end, renew, seenAtFirst, seenOfT
 
 export function nat4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const metadata = metadataOf(node);
-  const data = node + NODE_DATA;
-  const nat: usize = load<u32>(data, DATA_NAT);
+  const nat: usize = load<u32>(node + NODE_DATA, DATA_NAT);
   const sessions: usize = load<u32>(nat, NAT_SESSIONS);
+  const unknown = node + NODE_DATA + DATA_UNKNOWN;
+  const end = vector + (<usize>count << 2);
+  let last = unknown;
+  for (let at = vector; at < end; at += 4) {
+    const meta = metaOf(metadata, load<u32>(at));
+    const index: usize = load<u32>(meta, META_OPAQUE);
+    if (index != 0) touchSession(sessions, index);
+    else {
+      store<u32>(last, <u32>meta);
+      last += 4;
+    }
+  }
+  if (last != unknown) findByHints(node, nat, sessions, <i32>(last - unknown) >> 2);
+  return rewrite(node, vector, count, nexts, framesOf(node), metadata, nat);
+}
+
+/** A store in place of a load: it does not hold up what follows, and the record will be written anyway. */
+// @ts-ignore: decorator
+@inline function touchSession(sessions: usize, index: usize): void {
+  store<u32>(sessions + (index << SESSION_SHIFT), 0, SESSION_TOUCHED);
+}
+
+/** Of packets whose flows have no session in the sticky table: metadata in DATA_UNKNOWN. */
+function findByHints(node: usize, nat: usize, sessions: usize, count: i32): void {
+  const data = node + NODE_DATA;
+  const lb: usize = load<u32>(data, DATA_LB);
   const hints: usize = load<u32>(nat, NAT_HINTS);
   const mask = load<u32>(nat, NAT_HINT_MASK);
-  const hashes = data + DATA_HASHES;
-  const found = data + DATA_FOUND;
-  for (let i = 0; i < count; i++) {
-    const hash = load<u32>(metaOf(metadata, bufferAt(vector, i)), META_HASH);
-    store<u32>(hashes + (<usize>i << 2), hash >>> HINT_TAG_SHIFT);
-    store<u32>(found + (<usize>i << 2), <u32>(hints + (<usize>(hash & mask) << HINT_SHIFT)));
+  const now = nowOf(node);
+  const unknown = data + DATA_UNKNOWN;
+  const buckets = data + DATA_FOUND;
+  const end = <usize>count << 2;
+  for (let i: usize = 0; i < end; i += 4) {
+    const hash = load<u32>(load<u32>(unknown + i), META_HASH);
+    store<u32>(buckets + i, <u32>(hints + (<usize>(hash & mask) << HINT_SHIFT)));
   }
-  store<u32>(data, touchLines(found, count), DATA_TOUCHED);
-  for (let i = 0; i < count; i++) {
-    const bucket: usize = load<u32>(found + (<usize>i << 2));
+  store<u32>(data, touchLines(buckets, count), DATA_TOUCHED);
+  for (let i: usize = 0; i < end; i += 4) {
+    const meta: usize = load<u32>(unknown + i);
+    const bucket: usize = load<u32>(buckets + i);
     const tags = i32x4.shr_u(v128.load(bucket), HINT_TAG_SHIFT);
-    // Without one of this tag, any: the session will not be the flow's.
-    const place = ctz(i32x4.bitmask(i32x4.eq(tags, i32x4.splat(load<u32>(hashes + (<usize>i << 2))))) | 8);
-    const index = load<u32>(bucket + (<usize>place << 2)) & HINT_INDEX;
-    const session = sessions + (<usize>index << SESSION_SHIFT);
-    store<u32>(found + (<usize>i << 2), <u32>session);
-    // A store in place of a load: it does not hold up what follows, and the record will be written anyway.
-    store<u32>(session, 0, SESSION_TOUCHED);
+    const same = i32x4.bitmask(i32x4.eq(tags, i32x4.splat(load<u32>(meta, META_HASH) >>> HINT_TAG_SHIFT)));
+    if (same == 0) continue;
+    const index = load<u32>(bucket + (<usize>ctz(same) << 2)) & HINT_INDEX;
+    if (index == 0) continue;
+    touchSession(sessions, index);
+    store<u32>(meta, index, META_OPAQUE);
+    setFlowState(lb, meta, now, index);
   }
-  return rewrite(node, vector, count, nexts, framesOf(node), metadata, nat);
 }
 
 function rewrite(
@@ -119,13 +146,12 @@ function rewrite(
 ): i32 {
   const data = node + NODE_DATA;
   const servers: usize = load<u32>(<usize>load<u32>(data, DATA_LB), LB_SERVERS);
-  const found = data + DATA_FOUND - vector;
   const end = vector + (<usize>count << 2);
   const now = nowOf(node);
   let any: u32 = 0;
   let all: u32 = ALL;
-  let at = usual(vector, end, found, frames, metadata, nat, servers, now);
-  for (let from = vector; from < end; at = usual(from, end, found, frames, metadata, nat, servers, now)) {
+  let at = usual(vector, end, frames, metadata, nat, servers, now);
+  for (let from = vector; from < end; at = usual(from, end, frames, metadata, nat, servers, now)) {
     const buffer: usize = load<u32>(from);
     const meta = metaOf(metadata, buffer);
     let slot: u32;
@@ -142,13 +168,12 @@ function rewrite(
 }
 
 /**
- * Rewrites packets whose sessions are where the hints say, and whose servers' DPOs are of one type, until one comes that
- * is otherwise or may open a session anew; returns its place. `found`: place of a packet's session, less its own.
+ * Rewrites packets whose sessions are what META_OPAQUE says, and whose servers' DPOs are of one type, until one comes that
+ * is otherwise or may open a session anew; returns its place.
  */
 function usual(
   at: usize,
   end: usize,
-  found: usize,
   frames: usize,
   metadata: usize,
   nat: usize,
@@ -156,13 +181,15 @@ function usual(
   now: u32,
 ): usize {
   if (at == end) return at;
-  const type = dpoOf(servers, load<u32>(at + found)) >> DPO_SHIFT;
+  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
+  const model = metaOf(metadata, load<u32>(at));
+  const type = dpoOf(servers, sessions + (<usize>load<u32>(model, META_OPAQUE) << SESSION_SHIFT)) >> DPO_SHIFT;
   if (type <= <u32>DPO_PUNT) return at;
   for (; at < end; at += 4) {
     const buffer: usize = load<u32>(at);
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
-    const session: usize = load<u32>(at + found);
+    const session = sessions + (<usize>load<u32>(meta, META_OPAQUE) << SESSION_SHIFT);
     const protocol: u32 = load<u8>(meta, META_PROTOCOL);
     const l4 = ip + <usize>load<u16>(meta, META_L4);
     if (!isOf(session, ip, l4, protocol) || !hasHeader(meta, protocol)) break;
@@ -188,6 +215,7 @@ function unusual(node: usize, nat: usize, servers: usize, meta: usize, ip: usize
   let index = findOrOpen(node, nat, lb, meta, ip, l4, protocol, now);
   if (index > 0 && reopens(nat, index, l4, protocol, meta)) index = open(node, nat, lb, meta, ip, l4, index, now);
   if (index <= 0) return NAT4_NEXT_DROP;
+  if (index <= <i32>HINT_INDEX) setFlowState(lb, meta, now, <u32>index);
   const session = sessionAt(nat, index);
   translate(nat, session, ip, l4, protocol, now);
   const dpo = dpoOf(servers, session);

@@ -102,7 +102,9 @@ export const DATA_LB = 4;
 export const DATA_TOUCHED = 8;
 /** u32[VECTOR_SIZE]: hashes of the keys. */
 export const DATA_HASHES = 64;
-/** u32[VECTOR_SIZE]: sessions. */
+/** u32[VECTOR_SIZE], in the place of the hashes: metadata of the packets whose flows have no session in the sticky table. */
+export const DATA_UNKNOWN = 64;
+/** u32[VECTOR_SIZE]: sessions, or where to look for them. */
 export const DATA_FOUND = 64 + 256 * 4;
 export const DATA_BYTES = 64 + 256 * 8;
 

@@ -41,7 +41,10 @@ export const META_PROTOCOL = 22;
 export const META_REASON = 24;
 /** u16: index of the interface the packet leaves on. */
 export const META_TX = 26;
-/** u32: for the nodes of one package to talk to each other; no meaning across packages. */
+/**
+ * u32: for the nodes of one package to talk to each other; no meaning across packages, but that the load balancer's choosing
+ * nodes tell encaps there what these keep with the flow.
+ */
 export const META_OPAQUE = 28;
 
 /** The packet is traced. */

@@ -35,6 +35,7 @@ import {
   stickyInsert,
   stickyMask,
   stickyRefresh,
+  stickyState,
   stickyTimeout,
   stickyTouch,
 } from '@lbd/sticky/assembly/sticky.ts';
@@ -192,7 +193,7 @@ function hashRun(
   return allRuns(any, all);
 }
 
-/** Gives packets of one VIP the servers that the sticky table has for them, until it has none for one. */
+/** Gives packets of one VIP the servers, and the encap the state, that the sticky table has, until it has none for one. */
 function existing(at: usize, end: usize, metadata: usize, sticky: usize, vip: u32, now: u32): usize {
   const mask = stickyMask(sticky);
   const expiry = now + stickyTimeout(sticky);
@@ -205,6 +206,7 @@ function existing(at: usize, end: usize, metadata: usize, sticky: usize, vip: u3
     if (slot < 0) break;
     stickyRefresh(bucket, slot, expiry);
     store<u32>(meta, stickyAs(bucket, slot), META_AS);
+    store<u32>(meta, stickyState(bucket, slot), META_OPAQUE);
   }
   return at;
 }
@@ -220,6 +222,7 @@ function another(node: usize, lb: usize, vips: usize, meta: usize, vip: u32): u3
   const place = hash & load<u32>(record, VIP_MASK);
   const server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
   store<u32>(meta, server, META_AS);
+  store<u32>(meta, 0, META_OPAQUE);
   if (server == 0) {
     addToCounter(lb, vip, VIP_COUNTER_NO_SERVER, 1);
     reason(node, meta, LB_COUNT_NO_SERVER);

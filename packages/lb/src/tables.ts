@@ -22,9 +22,9 @@ export interface LbHandles {
 
 export interface LbSizes {
   readonly workers: number;
-  /** VIPs, at most. Address space only: a record takes RAM when it is used. */
+  /** VIPs, at most; 65,536 and no more. Address space only: a record takes RAM when it is used. */
   readonly maxVips?: number;
-  /** Servers of all VIPs together, at most. */
+  /** Servers of all VIPs together, at most; 16,777,216 and no more. */
   readonly maxServers?: number;
   /** Sticky buckets of each worker, a power of two. */
   readonly buckets?: number;

@@ -1,2 +1,2 @@
 export { lookup_vector } from './lookup';
-export { copy, count_by_as, count_by_vip, count_live, count_matching, flush } from './scan';
+export { copy, count_by_as, count_by_vip, count_live, count_matching, flush, set_state, state_of } from './scan';

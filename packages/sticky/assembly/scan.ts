@@ -1,6 +1,6 @@
 /** What the control plane does with whole tables. */
-import { BUCKET_AS, BUCKET_BYTES, BUCKET_EXPIRY, BUCKET_HASH, BUCKET_VIP, STICKY_BYTES } from '../src/layout.ts';
-import { stickyBucket, stickyFree, stickyInsert, stickyMask } from './sticky.ts';
+import { AS_MASK, BUCKET_AS, BUCKET_BYTES, BUCKET_EXPIRY, BUCKET_HASH, BUCKET_VIP, STICKY_BYTES, VIP_MASK } from '../src/layout.ts';
+import { stickyBucket, stickyFind, stickyFree, stickyInsert, stickyMask, stickySetState, stickyState } from './sticky.ts';
 
 /** Matches every application server, or every VIP. */
 // @ts-ignore: decorator
@@ -30,19 +30,19 @@ export function count_live(table: usize, now: u32): u32 {
 
 /** Adds to `counts` (address of `length` u32) the live entries by application server; those of `length` and up are left out. */
 export function count_by_as(table: usize, now: u32, counts: usize, length: u32): void {
-  count_by(table, now, counts, length, BUCKET_AS);
+  count_by(table, now, counts, length, BUCKET_AS, AS_MASK);
 }
 /** The same, by VIP. */
 export function count_by_vip(table: usize, now: u32, counts: usize, length: u32): void {
-  count_by(table, now, counts, length, BUCKET_VIP);
+  count_by(table, now, counts, length, BUCKET_VIP, VIP_MASK);
 }
 // @ts-ignore: decorator
-@inline function count_by(table: usize, now: u32, counts: usize, length: u32, field: usize): void {
+@inline function count_by(table: usize, now: u32, counts: usize, length: u32, field: usize, mask: u32): void {
   const end = endOf(table);
   for (let bucket = firstBucket(table); bucket < end; bucket += BUCKET_BYTES) {
     for (let entry = bucket; entry < bucket + 16; entry += 4) {
       if (load<i32>(entry, BUCKET_EXPIRY) <= <i32>now) continue;
-      const index = load<u32>(entry + field);
+      const index = load<u32>(entry + field) & mask;
       if (index >= length) continue;
       const at = counts + (<usize>index << 2);
       store<u32>(at, load<u32>(at) + 1);
@@ -66,8 +66,8 @@ export function flush(table: usize, as: u32, vip: u32, now: u32): u32 {
   let sum: u32 = 0;
   for (let bucket = firstBucket(table); bucket < last; bucket += BUCKET_BYTES) {
     const expiry = v128.load(bucket, BUCKET_EXPIRY);
-    const byAs = v128.or(i32x4.eq(v128.load(bucket, BUCKET_AS), i32x4.splat(as)), anyAs);
-    const byVip = v128.or(i32x4.eq(v128.load(bucket, BUCKET_VIP), i32x4.splat(vip)), anyVip);
+    const byAs = v128.or(i32x4.eq(v128.and(v128.load(bucket, BUCKET_AS), i32x4.splat(AS_MASK)), i32x4.splat(as)), anyAs);
+    const byVip = v128.or(i32x4.eq(v128.and(v128.load(bucket, BUCKET_VIP), i32x4.splat(VIP_MASK)), i32x4.splat(vip)), anyVip);
     const hit = v128.and(v128.and(byAs, byVip), i32x4.gt_s(expiry, i32x4.splat(now)));
     const bits = i32x4.bitmask(hit);
     if (!bits) continue;
@@ -89,8 +89,23 @@ export function copy(from: usize, to: usize, now: u32): u32 {
       const target = stickyBucket(to, hash);
       const slot = stickyFree(target, now);
       if (slot < 0) lost++;
+      // the words as they are, with the state in them
       else stickyInsert(target, slot, hash, load<u32>(entry, BUCKET_VIP), load<u32>(entry, BUCKET_AS), expiry);
     }
   }
   return lost;
+}
+
+/** The state of a flow; 0 if it is not live. */
+export function state_of(table: usize, hash: u32, vip: u32, now: u32): u32 {
+  const bucket = stickyBucket(table, hash);
+  const slot = stickyFind(bucket, hash, vip, now);
+  return slot < 0 ? 0 : stickyState(bucket, slot);
+}
+/** Sets it. False if the flow is not live. */
+export function set_state(table: usize, hash: u32, vip: u32, now: u32, state: u32): bool {
+  const bucket = stickyBucket(table, hash);
+  const slot = stickyFind(bucket, hash, vip, now);
+  if (slot >= 0) stickySetState(bucket, slot, state);
+  return slot >= 0;
 }

@@ -10,6 +10,7 @@
  * with `expiry = now + stickyTimeout(table)`. The bucket is the low bits of the hash; all of the hash is compared.
  */
 import {
+  AS_MASK,
   BUCKET_AS,
   BUCKET_EXPIRY,
   BUCKET_HASH,
@@ -18,6 +19,7 @@ import {
   STICKY_BYTES,
   STICKY_MASK,
   STICKY_TIMEOUT,
+  VIP_MASK,
 } from '../src/layout.ts';
 
 /** Number of buckets - 1. Load once per vector. */
@@ -54,7 +56,7 @@ import {
   const live = i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now));
   const same = v128.and(
     i32x4.eq(v128.load(bucket, BUCKET_HASH), i32x4.splat(hash)),
-    i32x4.eq(v128.load(bucket, BUCKET_VIP), i32x4.splat(vip)),
+    i32x4.eq(v128.and(v128.load(bucket, BUCKET_VIP), i32x4.splat(VIP_MASK)), i32x4.splat(vip)),
   );
   return firstOf(i32x4.bitmask(v128.and(live, same)));
 }
@@ -70,7 +72,20 @@ import {
 /** Application server of the entry. */
 // @ts-ignore: decorator
 @inline export function stickyAs(bucket: usize, slot: i32): u32 {
-  return load<u32>(bucket + (<usize>slot << 2), BUCKET_AS);
+  return load<u32>(bucket + (<usize>slot << 2), BUCKET_AS) & AS_MASK;
+}
+/** What stickySetState() has set since the flow was entered, else 0. */
+// @ts-ignore: decorator
+@inline export function stickyState(bucket: usize, slot: i32): u32 {
+  const entry = bucket + (<usize>slot << 2);
+  return <u32>load<u16>(entry, BUCKET_VIP + 2) | (<u32>load<u8>(entry, BUCKET_AS + 3) << 16);
+}
+/** Keeps 24 bits with a flow, for whoever uses the table. A flow that comes back after its timeout has lost them. */
+// @ts-ignore: decorator
+@inline export function stickySetState(bucket: usize, slot: i32, state: u32): void {
+  const entry = bucket + (<usize>slot << 2);
+  store<u16>(entry, <u16>state, BUCKET_VIP + 2);
+  store<u8>(entry, <u8>(state >>> 16), BUCKET_AS + 3);
 }
 /** The flow had a packet. `expiry`: now + timeout. */
 // @ts-ignore: decorator
@@ -80,7 +95,7 @@ import {
   // the four expiries at once, until the store has left the store buffer.
   if (load<u32>(entry, BUCKET_EXPIRY) != expiry) store<u32>(entry, expiry, BUCKET_EXPIRY);
 }
-/** Fills a free entry. `as` must not be 0: a flow without a server takes no entry. */
+/** Fills a free entry; its state is 0. `as` (less than 2^24; `vip` less than 2^16) must not be 0: a flow without a server takes no entry. */
 // @ts-ignore: decorator
 @inline export function stickyInsert(bucket: usize, slot: i32, hash: u32, vip: u32, as: u32, expiry: u32): void {
   const entry = bucket + (<usize>slot << 2);

@@ -18,6 +18,8 @@ export interface StickyKernels {
   count_by_vip(table: number, now: number, counts: number, length: number): void;
   count_matching(table: number, as: number, vip: number, now: number): number;
   flush(table: number, as: number, vip: number, now: number): number;
+  state_of(table: number, hash: number, vip: number, now: number): number;
+  set_state(table: number, hash: number, vip: number, now: number, state: number): number;
   copy(from: number, to: number, now: number): number;
 }
 

@@ -19,10 +19,12 @@ export const BUCKET_ENTRIES = 4;
 export const BUCKET_HASH = 0;
 /** i32[4]: second at which the entry is over; one that is not later than now is free. 0: never used. */
 export const BUCKET_EXPIRY = 16;
-/** u32[4]: VIP that the flow belongs to. */
+/** u32[4]: VIP that the flow belongs to, in the low 16 bits; above it the low 16 bits of its state. */
 export const BUCKET_VIP = 32;
-/** u32[4]: application server that it goes to, not 0. */
+/** u32[4]: application server that it goes to, not 0, in the low 24 bits; above it the high 8 bits of its state. */
 export const BUCKET_AS = 48;
+export const VIP_MASK = 0xffff;
+export const AS_MASK = 0xffffff;
 
 /** The application server that is none. */
 export const NO_AS = 0;

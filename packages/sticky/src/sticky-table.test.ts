@@ -176,6 +176,55 @@ describe('StickyTable', () => {
     expect(bench.run(table, [{ hash: 5, vip: 1, newflow: 3 }], 1000)).toEqual([3]);
   });
 
+  it('knows whole hashes in a table so large that lines are touched by stores', () => {
+    const table = StickyTable.create(bench.arena, { buckets: 512 });
+    const packets = Array.from({ length: 256 }, (_, i) => ({
+      hash: Math.imul(i + 1, 0x9e3779b1) >>> 0,
+      vip: 0xffff - i,
+      newflow: 0xffffff - i,
+    }));
+    const servers = packets.map(({ newflow }) => newflow);
+    expect(bench.run(table, packets, 1000)).toEqual(servers);
+    expect(
+      bench.run(
+        table,
+        packets.map((packet) => ({ ...packet, newflow: 1 })),
+        1001,
+      ),
+    ).toEqual(servers);
+    const expected = packets.map(({ hash, vip, newflow }) => ({ hash, vip, as: newflow, expiry: 1041 }));
+    expect(sorted(table.entries(1001))).toEqual(sorted(expected));
+  });
+
+  it('keeps 24 bits with a flow, beside all else', () => {
+    const [table, other] = [256, 16].map((buckets) => StickyTable.create(bench.arena, { buckets, timeout: 20 }));
+    const flows = [0, 1, 2, 3].map((i) => ({ hash: i * 256 + 7, vip: 0xffff - i, newflow: 0xffffff - i }));
+    const servers = flows.map(({ newflow }) => newflow);
+    bench.run(table!, flows, 1000);
+    const before = [...table!.entries(1000)];
+    expect(flows.map((flow) => table!.state(flow, 1000))).toEqual([0, 0, 0, 0]);
+    const states = [0xffffff, 0x10000, 0x80ff, 0xabcdef];
+    flows.forEach((flow, i) => {
+      expect(table!.setState(flow, states[i]!, 1000)).toBe(true);
+    });
+    expect(flows.map((flow) => table!.state(flow, 1000))).toEqual(states);
+    expect([...table!.entries(1000)]).toEqual(before);
+    expect(bench.run(table!, flows, 1000)).toEqual(servers);
+    for (const { vip, newflow: as } of flows) {
+      expect([table!.count({ vip }, 1000), table!.count({ as }, 1000)]).toEqual([1, 1]);
+      expect(table!.countByVip(1000).get(vip)).toBe(1);
+      expect(table!.countByAs(1000).get(as)).toBe(1);
+    }
+    table!.copyTo(other!, 1000);
+    expect(flows.map((flow) => other!.state(flow, 1000))).toEqual(states);
+    expect(table!.flush({ as: flows[0]!.newflow }, 1000)).toBe(1);
+    expect(table!.setState(flows[0]!, 5, 1000)).toBe(false);
+    // What comes to its place starts with none.
+    bench.run(table!, [flows[0]!], 1000);
+    expect(flows.map((flow) => table!.state(flow, 1000))).toEqual([0, ...states.slice(1)]);
+    expect(table!.state(flows[1]!, 1020)).toBe(0);
+  });
+
   it('flushes by any predicate', () => {
     const table = StickyTable.create(bench.arena, { buckets: 16 });
     bench.run(

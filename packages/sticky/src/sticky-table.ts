@@ -124,6 +124,16 @@ export class StickyTable {
     this.#kernels.lookup_vector(this.address, hashes, vips, newflow, out, count, now, counters);
   }
 
+  /** What `setState` has set since the flow was entered, else 0; 0 if the flow is not live. */
+  state(flow: { hash: number; vip: number }, now: number): number {
+    return this.#kernels.state_of(this.address, flow.hash, flow.vip, now);
+  }
+
+  /** Keeps 24 bits with a live flow, for whoever uses the table. False if it is not live. Owner only. */
+  setState(flow: { hash: number; vip: number }, state: number, now: number): boolean {
+    return this.#kernels.set_state(this.address, flow.hash, flow.vip, now, state) !== 0;
+  }
+
   usage(now: number): StickyUsage {
     return { live: this.#kernels.count_live(this.address, now) >>> 0, capacity: this.capacity };
   }
@@ -135,12 +145,12 @@ export class StickyTable {
 
   /** Live entries by server. */
   countByAs(now: number): Map<number, number> {
-    return this.#countBy(L.BUCKET_AS, now);
+    return this.#countBy(L.BUCKET_AS, L.AS_MASK, now);
   }
 
   /** Live entries by VIP. */
   countByVip(now: number): Map<number, number> {
-    return this.#countBy(L.BUCKET_VIP, now);
+    return this.#countBy(L.BUCKET_VIP, L.VIP_MASK, now);
   }
 
   /**
@@ -186,12 +196,12 @@ export class StickyTable {
     return this.#kernels.copy(this.address, other.address, now) >>> 0;
   }
 
-  #countBy(field: number, now: number): Map<number, number> {
+  #countBy(field: number, mask: number, now: number): Map<number, number> {
     const { u32, i32 } = this.memory;
     const counts = new Map<number, number>();
     for (const at of this.#slots()) {
       if (i32[at + (L.BUCKET_EXPIRY >> 2)]! <= now) continue;
-      const index = u32[at + (field >> 2)]!;
+      const index = u32[at + (field >> 2)]! & mask;
       counts.set(index, (counts.get(index) ?? 0) + 1);
     }
     return counts;
@@ -203,7 +213,7 @@ export class StickyTable {
       const expiry = i32[at + (L.BUCKET_EXPIRY >> 2)]!;
       if (expiry <= now) continue;
       const [hash, vip, as] = [L.BUCKET_HASH, L.BUCKET_VIP, L.BUCKET_AS].map((field) => u32[at + (field >> 2)]!);
-      yield [at, { hash: hash!, expiry, vip: vip!, as: as! }];
+      yield [at, { hash: hash!, expiry, vip: vip! & L.VIP_MASK, as: as! & L.AS_MASK }];
     }
   }
 
