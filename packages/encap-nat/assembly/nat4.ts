@@ -59,7 +59,6 @@ import {
   NAT_SESSIONS,
   NAT_TABLE,
   SEEN_FIN_CLIENT,
-  SEEN_UDP,
   SESSION_ADDRESSES,
   SESSION_AS,
   SESSION_IP_DELTA,
@@ -76,7 +75,7 @@ import {
 } from '../src/layout.ts';
 import { CONFLICT, isClosed, keyTail, make, nat_end, renew, seenAtFirst, seenOfTcp, sessionAt } from './session.ts';
 
-/** What `found` holds for a packet that has no session yet, and for one that can't have one. */
+/** The session that open() ends, if there is none. */
 // @ts-ignore: decorator
 @inline const NEW: u32 = 0;
 

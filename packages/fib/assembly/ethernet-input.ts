@@ -1,4 +1,4 @@
-import { bufferAt, dataOf, framesOf, metadataOf, metaOf, reason, workerOf } from '@lbd/graph/assembly/abi.ts';
+import { dataOf, framesOf, metadataOf, metaOf, reason, workerOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   FRAME_SHIFT,

@@ -1,4 +1,4 @@
-import { arcOf, bufferAt, dataOf, framesOf, metadataOf, metaOf, nextFeature, reason } from '@lbd/graph/assembly/abi.ts';
+import { arcOf, dataOf, framesOf, metadataOf, metaOf, nextFeature, reason } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
   FLAG_FIRST_FRAGMENT,

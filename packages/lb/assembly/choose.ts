@@ -4,7 +4,6 @@
  */
 import { hash8, search8 } from '@lbd/bihash/assembly/bihash8.ts';
 import {
-  bufferAt,
   dataOf,
   fanoutOf,
   framesOf,
