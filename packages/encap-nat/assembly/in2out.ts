@@ -97,7 +97,7 @@ export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize
       const session = sessionAt(nat, index);
       let seen = <u32>load<u8>(session, SESSION_SEEN) | SEEN_REPLY;
       if (protocol == PROTOCOL_TCP) seen |= seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_SERVER);
-      if (seen != <u32>load<u8>(session, SESSION_SEEN)) store<u8>(session, <u8>seen, SESSION_SEEN);
+      if (seen != <u32>load<u8>(session, SESSION_SEEN)) atomic.or<u8>(session, <u8>seen, SESSION_SEEN);
       renew(nat, session, seen, now);
       rewriteSource(ip, l4, protocol, <u32>(load<u64>(session, SESSION_ADDRESSES) >> 32), load<u32>(session, SESSION_PORTS) >>> 16);
       translated++;

@@ -238,7 +238,8 @@ function unusual(node: usize, nat: usize, servers: usize, meta: usize, ip: usize
   if (protocol == PROTOCOL_TCP) {
     store<u16>(l4, <u16>moved(load<u16>(l4, TCP_CHECKSUM), l4Delta), TCP_CHECKSUM);
     const more = seen | seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_CLIENT);
-    if (more != seen) store<u8>(session, <u8>more, SESSION_SEEN);
+    // Another worker may be adding what it saw of the server's packets.
+    if (more != seen) atomic.or<u8>(session, <u8>more, SESSION_SEEN);
     seen = more;
   } else {
     const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
@@ -257,11 +258,12 @@ function unusual(node: usize, nat: usize, servers: usize, meta: usize, ip: usize
 /** True if the session is that of the packet: live, and of the same tuple. */
 // @ts-ignore: decorator
 @inline function isOf(session: usize, ip: usize, l4: usize, protocol: u32): bool {
+  // The state first: the tuple of a record that another worker takes over is written before it is live again.
   return (
+    atomic.load<u32>(session, SESSION_STATE) == SESSION_LIVE &&
     load<u64>(session, SESSION_ADDRESSES) == load<u64>(ip, IP4_SOURCE) &&
     load<u32>(session, SESSION_PORTS) == load<u32>(l4) &&
-    <u32>load<u8>(session, SESSION_PROTOCOL) == protocol &&
-    load<u32>(session, SESSION_STATE) == SESSION_LIVE
+    <u32>load<u8>(session, SESSION_PROTOCOL) == protocol
   );
 }
 

@@ -32,11 +32,16 @@ export interface LbSizes {
   readonly timeout?: number;
 }
 
+/** Sticky entries have 16 bits for the VIP and 24 for the server. */
+const MAX_VIPS = 1 << 16;
+const MAX_SERVERS = 1 << 24;
 const DEFAULTS = { maxVips: 16384, maxServers: 1 << 20, buckets: 1024, timeout: 40 };
 
-/** Allocates the tables. */
+/** Allocates the tables. @throws RangeError if a size is out of range, OutOfMemoryError */
 export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
   const { workers, maxVips, maxServers, buckets, timeout } = { ...DEFAULTS, ...sizes };
+  checkSize('maxVips', maxVips, MAX_VIPS);
+  checkSize('maxServers', maxServers, MAX_SERVERS);
   const { memory } = arena;
   const vips = arena.allocate('lb: VIPs', maxVips << L.VIP_SHIFT);
   const servers = arena.allocate('lb: application servers', maxServers << L.AS_SHIFT);
@@ -69,6 +74,11 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
     counters.push(counter);
   }
   return { vips, servers, ports, flowHashes, blocks, counters, maxVips, maxServers };
+}
+
+function checkSize(what: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 2 && value <= most) return;
+  throw new RangeError(`${what} ${value}: must be from 2 to ${most}`);
 }
 
 /** Hands out indices of fixed-size records; index 0 is never used. */
