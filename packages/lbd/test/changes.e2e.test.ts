@@ -95,13 +95,16 @@ labSuite(describe, 'xdp', 'changes under traffic', () => {
   it('flows of a server deleted with flush go elsewhere; those of the others stay', async () => {
     await lbd.command(`lb as ${VIP_KEY} 192.168.1.3 del flush`);
     await sleep(500);
+    const answered = new Map((await client.call('httpSoFar')).flows.map(({ localPort, ok }) => [localPort, ok]));
+    await sleep(500);
     const result = await client.call('httpStop');
     const [theirs, others] = [
       result.flows.filter((flow) => flow.servers.includes('server3')),
       result.flows.filter((flow) => !flow.servers.includes('server3')),
     ];
-    // A server that never heard of a connection resets it: the client opens a new one.
+    // A server that never heard of a connection resets it: the client opens a new one, and the old one is heard no more.
     expect(theirs.length).toBeGreaterThan(0);
+    for (const flow of theirs) expect(flow.ok).toBe(answered.get(flow.localPort));
     expect(result.failed).toBeLessThanOrEqual(theirs.length);
     for (const flow of others) expect(flow.servers.length).toBe(1);
     const [vip] = await lbd.data('show lb vips verbose');
