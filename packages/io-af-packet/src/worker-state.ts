@@ -1,5 +1,5 @@
-import { FRAME_BYTES, FRAME_HEADROOM, type NodeContext, WORKER_INDEX } from '@lbd/graph';
-import { DriverError, type PortInfo } from '@lbd/io';
+import { FRAME_BYTES, FRAME_HEADROOM, type NodeContext } from '@lbd/graph';
+import { DriverError, type PortInfo, WorkerStates } from '@lbd/io';
 import type { Memory } from '@lbd/memory';
 import { PacketSocket } from '@lbd/native';
 import type { AfPacketDetails } from './control.ts';
@@ -46,18 +46,16 @@ export class WorkerState {
   }
 }
 
-const states = new WeakMap<WebAssembly.Memory, Map<number, WorkerState>>();
+const states = new WorkerStates<WorkerState>();
 
 /** Makes a state known to the nodes that run with this memory and worker index in this thread. */
 export function setState(memory: Memory, worker: number, state: WorkerState): void {
-  const ofMemory = states.get(memory.wasm) ?? new Map<number, WorkerState>();
-  states.set(memory.wasm, ofMemory);
-  ofMemory.set(worker, state);
+  states.set(memory, worker, state);
 }
 
 /** The state of the worker that a node runs in. */
-export function stateOf({ memory, worker }: NodeContext): WorkerState {
-  const state = states.get(memory.wasm)?.get(memory.u32[(worker + WORKER_INDEX) >>> 2]!);
+export function stateOf(context: NodeContext): WorkerState {
+  const state = states.of(context);
   if (!state) throw new Error('the af_packet driver has no worker here: call its worker() before its nodes run');
   return state;
 }

@@ -3,7 +3,7 @@ import { AfXdpControl } from './control.ts';
 import { inputNode, outputNode } from './nodes.ts';
 import { afXdpOptionsSchema } from './options.ts';
 import { puntNode } from './punt.ts';
-import { AfXdpWorker, setWorker } from './worker.ts';
+import { AfXdpWorker, workers } from './worker.ts';
 
 /** The driver for AF_XDP sockets. */
 export const afXdp = {
@@ -13,7 +13,7 @@ export const afXdp = {
   control: (memory, pool, allocate) => new AfXdpControl(memory, pool, allocate),
   worker(ports, memory, index) {
     const worker = new AfXdpWorker(ports, memory, index);
-    setWorker(memory, index, worker);
+    workers.set(memory, index, worker);
     return worker;
   },
 } satisfies Driver;

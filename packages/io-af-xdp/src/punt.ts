@@ -7,7 +7,7 @@ import {
   type PacketView,
 } from '@lbd/graph';
 import { bpfTestRun } from '@lbd/native';
-import { workerOf } from './worker.ts';
+import { workers } from './worker.ts';
 import { puntPrefix } from './xdp-program.ts';
 
 /**
@@ -40,7 +40,7 @@ export const puntNode: NodeDeclaration = {
 };
 
 function punt({ memory, worker }: NodeContext, packet: PacketView): boolean {
-  const port = workerOf(memory, worker)?.ports.get(packet.rx);
+  const port = workers.of({ memory, worker })?.ports.get(packet.rx);
   if (!port) return false;
   const start = packet.address - packet.data;
   const end = Math.min(packet.data + packet.length, FRAME_BYTES);

@@ -1,5 +1,4 @@
-import { WORKER_INDEX } from '@lbd/graph';
-import type { DriverWorker, PortInfo } from '@lbd/io';
+import { type DriverWorker, type PortInfo, WorkerStates } from '@lbd/io';
 import type { Memory } from '@lbd/memory';
 import { kickRx, kickTx, XDP_RING_NEED_WAKEUP, xdpStatistics } from '@lbd/native';
 import * as L from './layout.ts';
@@ -77,15 +76,5 @@ export class AfXdpWorker implements DriverWorker {
   }
 }
 
-const workers = new WeakMap<WebAssembly.Memory, Map<number, AfXdpWorker>>();
-
-/** Makes a worker's side known to the punt node that runs in the same thread. */
-export function setWorker(memory: Memory, index: number, worker: AfXdpWorker): void {
-  const known = workers.get(memory.wasm) ?? new Map<number, AfXdpWorker>();
-  workers.set(memory.wasm, known.set(index, worker));
-}
-
-/** @param block address of the worker block */
-export function workerOf(memory: Memory, block: number): AfXdpWorker | undefined {
-  return workers.get(memory.wasm)?.get(memory.u32[(block + WORKER_INDEX) >>> 2]!);
-}
+/** The workers of this thread, for the punt node. */
+export const workers = new WorkerStates<AfXdpWorker>();

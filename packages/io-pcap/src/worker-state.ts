@@ -1,5 +1,5 @@
-import { type NodeContext, WORKER_BUFFERS, WORKER_FIRST_BUFFER, WORKER_INDEX } from '@lbd/graph';
-import type { PortInfo } from '@lbd/io';
+import { type NodeContext, WORKER_BUFFERS, WORKER_FIRST_BUFFER } from '@lbd/graph';
+import { type PortInfo, WorkerStates } from '@lbd/io';
 import type { Memory } from '@lbd/memory';
 import type { PcapDetails } from './control.ts';
 import { Source } from './source.ts';
@@ -94,19 +94,17 @@ export class WorkerState {
   }
 }
 
-const states = new WeakMap<WebAssembly.Memory, Map<number, WorkerState>>();
+const states = new WorkerStates<WorkerState>();
 
 /** Makes a state known to the nodes that run with this memory and worker index in this thread. */
 export function setState(memory: Memory, worker: number, state: WorkerState): void {
-  const ofMemory = states.get(memory.wasm) ?? new Map<number, WorkerState>();
-  states.set(memory.wasm, ofMemory);
-  ofMemory.set(worker, state);
+  states.set(memory, worker, state);
 }
 
 /** The state of the worker that a node runs in. */
-export function stateOf({ memory, worker }: NodeContext): WorkerState {
-  const state = states.get(memory.wasm)?.get(memory.u32[(worker + WORKER_INDEX) >>> 2]!);
+export function stateOf(context: NodeContext): WorkerState {
+  const state = states.of(context);
   if (!state) throw new Error('the pcap driver has no worker here: call its worker() before its nodes run');
-  state.bind(memory, worker);
+  state.bind(context.memory, context.worker);
   return state;
 }

@@ -11,3 +11,4 @@ export {
 export { type Interface, InterfaceTable, InterfaceTableError } from './interface-table.ts';
 export { interfaceOutputNode, OUTPUT } from './nodes/interface-output.ts';
 export { PUNT, puntNode } from './nodes/punt.ts';
+export { WorkerStates } from './worker-states.ts';
