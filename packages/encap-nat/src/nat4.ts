@@ -6,6 +6,7 @@ import { allocateNat, type NatHandles } from './tables.ts';
 /** Destination NAT for IPv4 VIPs and servers, TCP and UDP, with sessions. */
 export const nat4 = defineEncap<NatHandles>({
   name: 'nat4',
+  summary: 'destination NAT for IPv4: address and port of the server, with sessions',
   vipFamilies: [4],
   serverFamily: 4,
   overhead: 0,

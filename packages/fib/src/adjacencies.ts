@@ -99,6 +99,16 @@ export class Adjacencies {
     return (this.#memory.u32[(this.at(index) + L.ADJACENCY_FLAGS) >>> 2]! & L.ADJACENCY_INCOMPLETE) === 0;
   }
 
+  /** The largest IP packet that the next hop's link takes, bytes, up or down; 65535 if the link is not known. */
+  mtu(index: number): number {
+    return this.linkMtu(this.#live.get(index)?.interface ?? -1);
+  }
+
+  /** The same of an interface. */
+  linkMtu(interfaceIndex: number): number {
+    return this.#links.get(interfaceIndex)?.mtu ?? 65535;
+  }
+
   /** In words, e.g. `via 10.0.0.1 interface 2 02:00:00:00:00:01 mtu 1500`. */
   format(index: number, interfaceName: (index: number) => string = (i) => `interface ${i}`): string {
     const { u8, u32 } = this.#memory;

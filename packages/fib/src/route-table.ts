@@ -45,8 +45,9 @@ export interface Tracker {
 
 interface LiveTracker {
   readonly bytes: Uint8Array;
-  readonly onChange: (dpo: number) => void;
+  readonly onChange: (dpo: number, mtu: number) => void;
   dpo: number;
+  mtu: number;
 }
 
 interface NeighbourState {
@@ -57,6 +58,8 @@ interface NeighbourState {
 
 /** With more changed prefixes than this, everything that follows routes is looked up again instead of being compared with each. */
 const MANY = 64;
+/** No IP packet is longer than this. */
+const MOST_BYTES = 65535;
 /** Rounds until routes over routes must have settled; more is a loop. */
 const MAX_ROUNDS = 8;
 
@@ -166,17 +169,18 @@ export class RouteTable {
   }
 
   /**
-   * Stacks something on the route to an address: calls back at once with the DPO that leads there, and again, before the
-   * change's call returns, whenever it is another one. A neighbour's new MAC address changes the adjacency in place and
+   * Stacks something on the route to an address: calls back at once with the DPO that leads there and the largest IP packet
+   * (bytes) that the way takes, and again, before the change's call returns, whenever one is another. A neighbour's new MAC address changes the adjacency in place and
    * calls nobody. The old DPO may be used until every worker has passed a quiescent point.
    * @throws AddressError
    */
-  track(address: string, onChange: (dpo: number) => void): Tracker {
+  track(address: string, onChange: (dpo: number, mtu: number) => void): Tracker {
     const bytes = addressBytes(address);
-    const tracker: LiveTracker = { bytes, onChange, dpo: this.lookup(bytes) };
+    const word = this.lookup(bytes);
+    const tracker: LiveTracker = { bytes, onChange, dpo: word, mtu: this.#mtuOf(word) };
     this.#trackers.add(tracker);
     this.#wantResolved(tracker);
-    onChange(tracker.dpo);
+    onChange(tracker.dpo, tracker.mtu);
     return {
       address: addressText(bytes),
       get dpo() {
@@ -296,6 +300,7 @@ export class RouteTable {
     if (index === undefined) return;
     const up = link?.up === true && link.carrier;
     this.#tables.adjacencies.setLink(index, { mac: link?.mac || '00:00:00:00:00:00', mtu: link?.mtu ?? 0, up });
+    for (const tracker of [...this.#trackers]) this.#follow(tracker);
   }
 
   // ---- Sources -------------------------------------------------------------------------------------------------------
@@ -365,14 +370,35 @@ export class RouteTable {
       this.#affected([...this.#neighbours.values()], installed, (neighbour) => this.#judge(neighbour));
       for (const list of this.#paths.recursive()) this.#refresh(list);
     }
-    if (changed.length === 0) return;
-    this.#affected([...this.#trackers], changed, (tracker) => {
-      const word = this.lookup(tracker.bytes);
-      if (word === tracker.dpo || !this.#trackers.has(tracker)) return;
-      tracker.dpo = word;
-      this.#wantResolved(tracker);
-      tracker.onChange(word);
-    });
+    if (changed.length > 0) this.#affected([...this.#trackers], changed, (tracker) => this.#follow(tracker));
+  }
+
+  /** Tells a tracker if its way is another one, or takes packets of another size. */
+  #follow(tracker: LiveTracker): void {
+    const word = this.lookup(tracker.bytes);
+    const mtu = this.#mtuOf(word);
+    if ((word === tracker.dpo && mtu === tracker.mtu) || !this.#trackers.has(tracker)) return;
+    tracker.dpo = word;
+    tracker.mtu = mtu;
+    this.#wantResolved(tracker);
+    tracker.onChange(word, mtu);
+  }
+
+  /** The largest IP packet that a DPO takes, bytes; of a load balance, every member of it. */
+  #mtuOf(word: number): number {
+    const { adjacencies, loadBalances } = this.#tables;
+    switch (dpoType(word)) {
+      case L.DPO_ADJACENCY4:
+      case L.DPO_ADJACENCY6:
+        return adjacencies.mtu(dpoIndex(word));
+      case L.DPO_GLEAN4:
+      case L.DPO_GLEAN6:
+        return adjacencies.linkMtu(dpoIndex(word));
+      case L.DPO_LOAD_BALANCE:
+        return Math.min(...loadBalances.members(dpoIndex(word)).map(({ dpo: member }) => this.#mtuOf(member)));
+      default:
+        return MOST_BYTES;
+    }
   }
 
   /** Publishes what the dirty entries say; returns the prefixes that lead elsewhere now. */

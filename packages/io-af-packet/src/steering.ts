@@ -70,6 +70,18 @@ export class AfPacketSteering implements Steering {
     this.#hider?.setNat(interfaceIndex, nat[4], nat[6]);
   }
 
+  addNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+
+  removeNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+
+  addLocalAddress(_address: string): void {}
+
+  removeLocalAddress(_address: string): void {}
+
+  addTunnelSource(_address: string): void {}
+
+  removeTunnelSource(_address: string): void {}
+
   /** From now on the hider does as the filters do. */
   hideWith(hider: Hider): void {
     if (this.#hider === hider) return;

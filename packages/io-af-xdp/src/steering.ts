@@ -78,6 +78,18 @@ export class XdpSteering implements Steering {
     this.#nat[interfaceIndex] = bits;
   }
 
+  addNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+
+  removeNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+
+  addLocalAddress(_address: string): void {}
+
+  removeLocalAddress(_address: string): void {}
+
+  addTunnelSource(_address: string): void {}
+
+  removeTunnelSource(_address: string): void {}
+
   close(): void {
     for (const fd of Object.values(this.maps)) close(fd);
   }

@@ -64,6 +64,18 @@ export interface Steering {
   addReturn(address: string, protocol: number, port: number): void;
   removeReturn(address: string, protocol: number, port: number): void;
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void;
+  /**
+   * All packets of this protocol (6 TCP, 17 UDP) to this port of any local address of the family, on every interface; and
+   * what belongs to them but has no such port: later fragments and ICMP errors to local addresses.
+   */
+  addNodePort(family: 4 | 6, protocol: number, port: number): void;
+  removeNodePort(family: 4 | 6, protocol: number, port: number): void;
+  /** An address of the host itself: where node ports are. */
+  addLocalAddress(address: string): void;
+  removeLocalAddress(address: string): void;
+  /** ICMP errors to this address, from which tunnel packets are sent: they are about what lbd put into the tunnel. */
+  addTunnelSource(address: string): void;
+  removeTunnelSource(address: string): void;
 }
 
 /** A worker's side of a driver. The driver's nodes find it by the memory and the worker index that they run with. */

@@ -1,5 +1,5 @@
 /**
- * lb4 and lb4-port: choose a server for each packet. A flow that the sticky table knows stays where it is; a new one goes
+ * lb4, lb4-port, lb6 and lb6-port: choose a server for each packet. A flow that the sticky table knows stays where it is; a new one goes
  * where the VIP's new-flow table says.
  */
 import { hash8, search8 } from '@lbd/bihash/assembly/bihash8.ts';
@@ -23,8 +23,8 @@ import {
   META_PROTOCOL,
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
-import { crcHash4, crcHash4From, crcHash4To, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
-import { IP4_DESTINATION, IP4_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
+import { crcHash4, crcHash4From, crcHash4To, flowHash6, flowHash6Sticky, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
+import { IP4_DESTINATION, IP4_SOURCE, IP6_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
 import {
   stickyAs,
   stickyBucket,
@@ -71,6 +71,18 @@ export function lb4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
 /** Per-port VIPs: META_DPO holds the group of the prefix; with protocol and port it names the VIP. */
 export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   hashAll(node, vector, count, true);
+  return choose(node, vector, count, nexts);
+}
+
+/** As lb4, for IPv6. */
+export function lb6(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  hashAll6(node, vector, count, false);
+  return choose(node, vector, count, nexts);
+}
+
+/** As lb4_port, for IPv6. */
+export function lb6_port(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  hashAll6(node, vector, count, true);
   return choose(node, vector, count, nexts);
 }
 
@@ -122,6 +134,43 @@ export function lb4_port(node: usize, vector: usize, count: i32, nexts: usize): 
     store<u32>(meta, vip, META_OPAQUE);
     stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
     at += 4;
+  }
+}
+
+/** The same for IPv6 packets. */
+// @ts-ignore: decorator
+@inline function hashAll6(node: usize, vector: usize, count: i32, perPort: bool): void {
+  const frames = framesOf(node);
+  const metadata = metadataOf(node);
+  const lb: usize = load<u32>(node, NODE_DATA);
+  const vips: usize = load<u32>(lb, LB_VIPS);
+  const ports: usize = load<u32>(lb, LB_PORTS);
+  const sticky: usize = load<u32>(lb, LB_STICKY);
+  const mask = stickyMask(sticky);
+  const flow: usize = load<u32>(lb, LB_HASH);
+  const keyed = flowKeyed(flow);
+  const end = vector + (<usize>count << 2);
+  for (let at = vector; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const l4: u32 = load<u16>(meta, META_L4);
+    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+    const hasPorts = (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) && l4 + 4 <= <u32>load<u16>(meta, META_LENGTH);
+    const pair = hasPorts ? load<u32>(ip + <usize>l4) : 0;
+    let vip = load<u32>(meta, META_DPO) & 0xffffff;
+    if (perPort) {
+      const key = <u64>vip | ((<u64>pair & 0xffff0000) << 16) | (<u64>protocol << 48);
+      const value = search8(ports, hash8(key), key);
+      vip = value == <u64>-1 ? 0 : <u32>value;
+    }
+    const bySource = (load<u32>(vips + (<usize>vip << VIP_SHIFT), VIP_FLAGS) & VIP_SRC_IP_STICKY) != 0;
+    const hash = bySource
+      ? flowHash6Sticky(flow, keyed, ip + IP6_SOURCE)
+      : flowHash6(flow, keyed, ip + IP6_SOURCE, pair);
+    store<u32>(meta, hash, META_HASH);
+    store<u32>(meta, vip, META_OPAQUE);
+    stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
   }
 }
 

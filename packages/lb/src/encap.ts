@@ -13,12 +13,21 @@ export type Need = 'required' | 'refused';
 export interface Encap<State = unknown> {
   /** As in `lb vip ... encap <name>`; also the name of its rewriting node. */
   readonly name: string;
+  /** What it does, in a line, for `show lb encaps`. */
+  readonly summary: string;
   /** Families of VIPs that it serves. */
   readonly vipFamilies: readonly Family[];
   /** Family of the servers' addresses. */
   readonly serverFamily: Family;
-  /** Bytes that it adds to a packet. */
+  /** Bytes that it adds to a packet: larger ones than the way to the server takes, less these, never come to its node. */
   readonly overhead: number;
+  /**
+   * Set if packets are carried whole, behind an outer header of `serverFamily` with one of these IP protocols, `overhead` bytes
+   * in all, sent from the configured source address of that family. TTL and hop limit then stay as they are, and ICMP errors
+   * that routers send about the tunnel's packets are passed on to the clients. Else the packet itself is forwarded: one whose
+   * TTL would become 0 never comes to the node.
+   */
+  readonly tunnel?: { readonly protocols: readonly number[] };
   /** What `lb vip` must or must not say for it. */
   readonly vip: {
     /** `required`: per-port VIPs only. */
@@ -27,10 +36,14 @@ export interface Encap<State = unknown> {
     readonly dscp: Need;
   };
   /**
-   * Allocates what its nodes share, in the control plane; returns plain data, which workers are given too. `fib4` is the
-   * address of the IPv4 forwarding table.
+   * Allocates what its nodes share, in the control plane; returns plain data, which workers are given too.
+   * @param tables addresses of the forwarding tables
    */
-  readonly allocate?: (arena: Arena, options: Readonly<Record<string, unknown>>, tables: { fib4: number }) => State;
+  readonly allocate?: (
+    arena: Arena,
+    options: Readonly<Record<string, unknown>>,
+    tables: { readonly fib4: number; readonly fib6: number },
+  ) => State;
   /**
    * Its nodes. One has the encap's name: it is a member of the fan-out `encap`, uses the fan-out `dpo`, and sends each
    * packet to the DPO of its META_AS after rewriting. Called in every thread.
@@ -38,6 +51,8 @@ export interface Encap<State = unknown> {
   readonly nodes: (lb: LbHandles, state: State) => readonly NodeDeclaration[];
   /** Nodes of it that are features of an interface, e.g. for return traffic. */
   readonly features?: readonly Feature[];
+  /** What there is to say about a VIP of its, for `show lb vips verbose`; a line. */
+  readonly show?: (vip: VipSpec) => string;
   /** The control plane's side of an encap that keeps state of flows. */
   readonly control?: (host: EncapHost, state: State) => EncapControl;
 }

@@ -11,8 +11,11 @@ export type LbTask =
 export interface LbHost {
   readonly arena: Arena;
   readonly epochs: Epochs;
-  /** Calls back with the DPO for packets to an address, now and whenever it changes, until closed. */
-  track(address: string, changed: (dpo: number) => void): { close(): void };
+  /**
+   * Calls back with the DPO for packets to an address, and with the largest IP packet (bytes) that the way there takes, now
+   * and whenever either changes, until closed.
+   */
+  track(address: string, changed: (dpo: number, mtu: number) => void): { close(): void };
   /** Sends the packets to a prefix to a DPO, before any route of the kernel to the same prefix. */
   addPrefix(prefix: string, dpo: number): void;
   removePrefix(prefix: string): void;
@@ -21,12 +24,18 @@ export interface LbHost {
   /** Packets from a server's address, protocol and port are return traffic of NAT from now on; called once a server. */
   addReturn(address: string, protocol: number, port: number): void;
   removeReturn(address: string, protocol: number, port: number): void;
+  /** Packets to this port of the host's own addresses are for lbd. Protocol: 6 TCP, 17 UDP. */
+  addNodePort(family: 4 | 6, protocol: number, port: number): void;
+  removeNodePort(family: 4 | 6, protocol: number, port: number): void;
+  /** Tunnel packets are sent from this address: ICMP errors that come back to it are for lbd. */
+  addTunnelSource(address: string): void;
+  removeTunnelSource(address: string): void;
   /** DPO for packets to an address now. */
   lookup(address: string): number;
   /** A DPO in words. */
   describe(dpo: number): string;
   /** DPO types of the choosing nodes: their places in the fan-out `dpo`. */
-  readonly dpoTypes: { readonly lb4: number; readonly 'lb4-port': number };
+  readonly dpoTypes: Readonly<Record<'lb4' | 'lb4-port' | 'lb6' | 'lb6-port', number>>;
   /** Place of an encap's node in the fan-out `encap`. */
   encapPlace(name: string): number;
   /** Runs a task on every worker between vectors; resolves when all have done it. */

@@ -23,6 +23,13 @@ export const VIP_PROTOCOL = 20;
 export const VIP_DSCP = 21;
 /** u8: length of the prefix, counted in its own family's bits. */
 export const VIP_LENGTH = 22;
+/**
+ * u16: the longest packet, as it came, that surely fits the way to each of its servers: the least of their AS_MAX_LENGTH.
+ * 0 where there is none.
+ */
+export const VIP_MAX_LENGTH = 24;
+/** u8: packets with a lower TTL or hop limit are not sent on: 2 where the packet itself is forwarded, 0 where it is tunnelled. */
+export const VIP_MIN_TTL = 26;
 /** 16 bytes: the prefix; an IPv4 one is in the last four (VIP_ADDRESS4). */
 export const VIP_ADDRESS = 32;
 export const VIP_ADDRESS4 = 44;
@@ -37,6 +44,8 @@ export const AS_DPO = 0;
 export const AS_VIP = 4;
 /** u16, wire order: port that it listens on (NAT): the VIP's target port. */
 export const AS_PORT = 8;
+/** u16: the longest packet, as it came, that fits the way to it: the way's MTU less what the encap adds. */
+export const AS_MAX_LENGTH = 10;
 /** 16 bytes: its address; an IPv4 one is in the last four (AS_ADDRESS4). */
 export const AS_ADDRESS = 16;
 export const AS_ADDRESS4 = 28;
@@ -55,6 +64,8 @@ export const LB_PORTS = 12;
 export const LB_COUNTERS = 16;
 /** u32: address of the flow hash (a FlowHash: its kind and its tables or key). */
 export const LB_HASH = 20;
+/** u32: address of the fragment table. */
+export const LB_FRAGMENTS = 24;
 /** u32: IPv4 source address of tunnels, wire order. */
 export const LB_SOURCE4 = 28;
 /** 16 bytes: IPv6 source address of tunnels. */

@@ -9,6 +9,7 @@ const asis = defineEncap({
   name: 'asis',
   vipFamilies: [4],
   serverFamily: 4,
+  summary: 'sets META_TX',
   overhead: 0,
   vip: { targetPort: 'refused', dscp: 'refused' },
   nodes: (lb) => [

@@ -391,9 +391,10 @@ export class LoadBalancer {
   #publishVip(vip: Vip, peers: VipPrefix | undefined): void {
     const { spec } = vip;
     const text = spec.prefix;
-    const { lb4, 'lb4-port': lb4Port } = this.#host.dpoTypes;
+    const { dpoTypes } = this.#host;
+    const { family } = vip.prefix;
     if (spec.port === undefined) {
-      this.#host.addPrefix(text, dpo(lb4, vip.index));
+      this.#host.addPrefix(text, dpo(dpoTypes[`lb${family}`], vip.index));
       this.#prefixes.set(text, { text, group: 0, encap: spec.encap, vips: new Set([vip]) });
       return;
     }
@@ -401,7 +402,7 @@ export class LoadBalancer {
     const key = portKey(group, PROTOCOLS[spec.protocol!], spec.port);
     try {
       this.#ports.set(key, BigInt(vip.index));
-      if (!peers) this.#host.addPrefix(text, dpo(lb4Port, group));
+      if (!peers) this.#host.addPrefix(text, dpo(dpoTypes[`lb${family}-port`], group));
     } catch (error) {
       this.#ports.delete(key);
       if (!peers) this.#groupPool.give(group);

@@ -8,7 +8,12 @@ export const ENCAP_FAN_OUT = 'encap';
 
 /** The choosing nodes. They are members of the fan-out `dpo`: the DPOs of VIPs. */
 export function lbNodes(lb: LbHandles): readonly NodeDeclaration[] {
-  return [chooser('lb4', 'lb4', lb), chooser('lb4-port', 'lb4_port', lb)];
+  return [
+    chooser('lb4', 'lb4', lb),
+    chooser('lb4-port', 'lb4_port', lb),
+    chooser('lb6', 'lb6', lb),
+    chooser('lb6-port', 'lb6_port', lb),
+  ];
 }
 
 function chooser(name: string, kernel: string, lb: LbHandles): NodeDeclaration {

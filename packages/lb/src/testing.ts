@@ -18,8 +18,8 @@ import type { Encap, EncapControl } from './encap.ts';
 import type { LbHost } from './host.ts';
 import { allocateLb, ENCAP_FAN_OUT, type LbHandles, type LbSizes, LoadBalancer, lbNodes, runLbTask } from './index.ts';
 
-/** Stands for the address of a forwarding table, for encaps that want one. */
-type Fib = { fib4: number };
+/** Stands for the addresses of the forwarding tables, for encaps that want them. */
+type Fib = { fib4: number; fib6: number };
 
 /** An encap whatever its state: what it allocates is handed to its nodes, and nobody else looks into it. */
 type AnyEncap = Omit<Encap<never>, 'allocate'> & Pick<Encap, 'allocate'>;
@@ -47,7 +47,9 @@ export class LbBench {
   now = 5000;
   readonly #prefixes = new Map<string, { prefix: Prefix; dpo: number }>();
   readonly #routes = new Map<string, number>();
-  readonly #trackers = new Map<string, Set<(dpo: number) => void>>();
+  /** Of every way. */
+  mtu = 1500;
+  readonly #trackers = new Map<string, Set<(dpo: number, mtu: number) => void>>();
 
   private constructor(parts: {
     arena: Arena;
@@ -74,7 +76,7 @@ export class LbBench {
   static async create(encaps: readonly AnyEncap[], options: LbBenchOptions = {}): Promise<LbBench> {
     const arena = Arena.create(512 * 1024 * 1024);
     const handles = allocateLb(arena, { workers: 1, ...options.sizes });
-    const tables: Fib = { fib4: options.fib?.(arena) ?? 0 };
+    const tables: Fib = { fib4: options.fib?.(arena) ?? 0, fib6: 0 };
     const all = encaps as unknown as Encap[];
     const states = all.map((encap) => encap.allocate?.(arena, options.encapOptions ?? {}, tables));
     const graph = new Graph();
@@ -84,7 +86,7 @@ export class LbBench {
       lookupNode((address) => lookup(address)),
     );
     graph.add(...lbNodes(handles), ...all.flatMap((encap, i) => encap.nodes(handles, states[i])));
-    graph.fanOut('dpo', 'drop', 'punt', 'local', 'sink', 'sink', 'drop', 'drop', 'drop', 'lb4', 'lb4-port');
+    graph.fanOut('dpo', 'drop', 'punt', 'local', 'sink', 'sink', 'drop', 'drop', 'drop', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
     graph.fanOut(ENCAP_FAN_OUT, ...all.map(({ name }) => name));
     graph.arc({ name: 'ip4-unicast', start: 'rx', end: 'lookup' });
     for (const feature of all.flatMap((encap) => encap.features ?? [])) graph.feature(feature);
@@ -100,7 +102,7 @@ export class LbBench {
   /** Says where packets to an address go; an adjacency named by the address's last byte unless told. */
   route(address: string, dpo: number): void {
     this.#routes.set(address, dpo);
-    for (const changed of this.#trackers.get(address) ?? []) changed(dpo);
+    for (const changed of this.#trackers.get(address) ?? []) changed(dpo, this.mtu);
   }
 
   /** Sends IP packets in on an interface; returns what came out, where. */
@@ -116,7 +118,7 @@ export class LbBench {
       track: (address, changed) => {
         const trackers = this.#trackers.get(address) ?? new Set();
         this.#trackers.set(address, trackers.add(changed));
-        changed(this.#lookup(addressBytes(address)));
+        changed(this.#lookup(addressBytes(address)), this.mtu);
         return { close: () => trackers.delete(changed) };
       },
       addPrefix: (text, dpo) => {
@@ -129,10 +131,14 @@ export class LbBench {
       },
       addReturn: () => {},
       removeReturn: () => {},
+      addNodePort: () => {},
+      removeNodePort: () => {},
+      addTunnelSource: () => {},
+      removeTunnelSource: () => {},
       now: () => secondsAt(this.now),
       lookup: (address) => this.#lookup(addressBytes(address)),
       describe: (dpo) => `${dpo >>> 24}:${dpo & 0xffffff}`,
-      dpoTypes: { lb4: 8, 'lb4-port': 9 },
+      dpoTypes: { lb4: 8, 'lb4-port': 9, lb6: 10, 'lb6-port': 11 },
       encapPlace: (name) => this.bench.graph.fanOuts.get(ENCAP_FAN_OUT)!.indexOf(name),
       onWorkers: async (task) => runLbTask(this.arena.memory, this.handles, 0, task),
     };
@@ -140,7 +146,7 @@ export class LbBench {
 
   #tellTrackers(): void {
     for (const [address, trackers] of this.#trackers) {
-      for (const changed of trackers) changed(this.#lookup(addressBytes(address)));
+      for (const changed of trackers) changed(this.#lookup(addressBytes(address)), this.mtu);
     }
   }
 

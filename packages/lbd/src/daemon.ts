@@ -91,7 +91,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
 
   const tables = new IpTables(arena, epochs);
   const lb = allocateLb(arena, { workers: config.workers, maxServers: serversFor(config.memory) });
-  const fib = { fib4: tables.fib4.address };
+  const fib = { fib4: tables.fib4.address, fib6: tables.fib6.address };
   const encapStates = parts.encaps.map((encap) => encap.allocate?.(arena, encapOptions(config, encap.name), fib));
   const plan: GraphPlan = { ...named, ports: ports.infos, tables: tables.addresses, lb, encapStates };
   const graph = buildGraph(plan, parts).link();

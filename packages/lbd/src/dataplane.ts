@@ -43,7 +43,7 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
   }
   addIpNodes(graph, plan.tables);
   graph.add(...lbNodes(plan.lb));
-  graph.fanOut('dpo', 'lb4', 'lb4-port');
+  graph.fanOut('dpo', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
   encaps.forEach((encap, i) => {
     graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));
     graph.fanOut(ENCAP_FAN_OUT, encap.name);

@@ -18,9 +18,12 @@ export interface LbHostParts {
 /** The rest of the dataplane, as the load balancer sees it. */
 export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: LbHostParts): LbHost {
   const clock = monotonicClock();
-  const dpoTypes = { lb4: placeIn(graph.fanOuts, DPO, 'lb4'), 'lb4-port': placeIn(graph.fanOuts, DPO, 'lb4-port') };
-  routes.formats.set(dpoTypes.lb4, (index) => `VIP ${index}`);
-  routes.formats.set(dpoTypes['lb4-port'], (index) => `VIPs by port, group ${index}`);
+  const place = (node: string) => placeIn(graph.fanOuts, DPO, node);
+  const dpoTypes = { lb4: place('lb4'), 'lb4-port': place('lb4-port'), lb6: place('lb6'), 'lb6-port': place('lb6-port') };
+  for (const type of [dpoTypes.lb4, dpoTypes.lb6]) routes.formats.set(type, (index) => `VIP ${index}`);
+  for (const type of [dpoTypes['lb4-port'], dpoTypes['lb6-port']]) {
+    routes.formats.set(type, (index) => `VIPs by port, group ${index}`);
+  }
   return {
     arena,
     epochs,
@@ -46,6 +49,10 @@ export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: Lb
     },
     addReturn: (address, protocol, port) => steering.addReturn(address, protocol, port),
     removeReturn: (address, protocol, port) => steering.removeReturn(address, protocol, port),
+    addNodePort: (family, protocol, port) => steering.addNodePort(family, protocol, port),
+    removeNodePort: (family, protocol, port) => steering.removeNodePort(family, protocol, port),
+    addTunnelSource: (address) => steering.addTunnelSource(address),
+    removeTunnelSource: (address) => steering.removeTunnelSource(address),
     now: () => secondsAt(clock()),
     lookup: (address) => routes.lookup(addressBytes(address)),
     describe: (dpo) => routes.formatDpo(dpo),

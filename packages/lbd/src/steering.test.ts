@@ -16,6 +16,12 @@ function driver(room: number) {
     addReturn: (...entry) => add(entry.join(' ')),
     removeReturn: (...entry) => remove(entry.join(' ')),
     setNat: () => {},
+    addNodePort: (...entry) => add(entry.join(' ')),
+    removeNodePort: (...entry) => remove(entry.join(' ')),
+    addLocalAddress: add,
+    removeLocalAddress: remove,
+    addTunnelSource: add,
+    removeTunnelSource: remove,
   };
   return { entries, steering };
 }

@@ -37,6 +37,39 @@ export class SteerAll implements Steering {
     this.#owner.get(interfaceIndex)?.setNat(interfaceIndex, family, on);
   }
 
+  addNodePort(family: 4 | 6, protocol: number, port: number): void {
+    this.#addAll(
+      (driver) => driver.addNodePort(family, protocol, port),
+      (driver) => driver.removeNodePort(family, protocol, port),
+    );
+  }
+
+  removeNodePort(family: 4 | 6, protocol: number, port: number): void {
+    for (const driver of this.#drivers) driver.removeNodePort(family, protocol, port);
+  }
+
+  addLocalAddress(address: string): void {
+    this.#addAll(
+      (driver) => driver.addLocalAddress(address),
+      (driver) => driver.removeLocalAddress(address),
+    );
+  }
+
+  removeLocalAddress(address: string): void {
+    for (const driver of this.#drivers) driver.removeLocalAddress(address);
+  }
+
+  addTunnelSource(address: string): void {
+    this.#addAll(
+      (driver) => driver.addTunnelSource(address),
+      (driver) => driver.removeTunnelSource(address),
+    );
+  }
+
+  removeTunnelSource(address: string): void {
+    for (const driver of this.#drivers) driver.removeTunnelSource(address);
+  }
+
   /** If one driver refuses, it is undone with those before it. */
   #addAll(add: (driver: Steering) => void, remove: (driver: Steering) => void): void {
     const done: Steering[] = [];
