@@ -19,7 +19,12 @@ export interface LbHostParts {
 export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: LbHostParts): LbHost {
   const clock = monotonicClock();
   const place = (node: string) => placeIn(graph.fanOuts, DPO, node);
-  const dpoTypes = { lb4: place('lb4'), 'lb4-port': place('lb4-port'), lb6: place('lb6'), 'lb6-port': place('lb6-port') };
+  const dpoTypes = {
+    lb4: place('lb4'),
+    'lb4-port': place('lb4-port'),
+    lb6: place('lb6'),
+    'lb6-port': place('lb6-port'),
+  };
   for (const type of [dpoTypes.lb4, dpoTypes.lb6]) routes.formats.set(type, (index) => `VIP ${index}`);
   for (const type of [dpoTypes['lb4-port'], dpoTypes['lb6-port']]) {
     routes.formats.set(type, (index) => `VIPs by port, group ${index}`);
