@@ -18,4 +18,5 @@ export type { End, EndOptions, LinkOptions } from './link.ts';
 export { type ExecOptions, Namespace, type Output } from './namespace.ts';
 export { labSuite, obstacle, type Privileges, privileges } from './privileges.ts';
 export { type Exit, Running } from './running.ts';
+export type { TunnelKind } from './tunnel.ts';
 export { sleep, type WaitOptions, waitFor } from './wait.ts';

@@ -4,6 +4,7 @@ import { Capture } from './capture.ts';
 import type { Holder } from './holder.ts';
 import { PING } from './ping.ts';
 import { Running } from './running.ts';
+import { TUNNEL_END, type TunnelKind, tunnelArguments } from './tunnel.ts';
 
 /** What a finished command printed. */
 export interface Output {
@@ -122,6 +123,18 @@ export class Namespace {
   async ping(address: string, { count = 1, timeout = 1000, bytes = 56 } = {}): Promise<number> {
     const args = [address, String(count), String(timeout / 1000), String(bytes)];
     return Number(await this.python(PING, args, { timeout: 30_000 + count * timeout }));
+  }
+
+  /**
+   * Makes this namespace the end of a tunnel: what comes behind the outer header is the kernel's, by the interface `tunnel0`.
+   * Answers go out the ordinary way.
+   */
+  async tunnelEnd(kind: TunnelKind): Promise<Running> {
+    const end = this.spawn(PYTHON, ['-u', '-c', TUNNEL_END, ...tunnelArguments(kind)]);
+    await end.waitForOutput(/ready/);
+    await this.ip('link set tunnel0 mtu 65535 up');
+    for (const name of ['all', 'tunnel0']) await this.sysctl(`net.ipv4.conf.${name}.rp_filter`, 0);
+    return end;
   }
 
   /** Starts a Node process here that plays servers and clients; see `Methods` for what it can do. */

@@ -97,7 +97,7 @@ export function echoMethods(name: string) {
 
     /** Starts a UDP server that answers `<name>:` and what it was sent. */
     udpEcho({ port, address = '0.0.0.0' }: { port: number; address?: string }): Promise<void> {
-      const socket = createSocket('udp4');
+      const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       socket.on('message', (message, peer) => {
         received++;
         socket.send(Buffer.concat([Buffer.from(`${name}:`), message]), peer.port, peer.address);
@@ -129,7 +129,7 @@ export function echoMethods(name: string) {
 }
 
 async function udpFlow({ host, port, datagrams = 1, bytes = 32, timeout = 2000, interval = 0 }: UdpLoad) {
-  const socket = createSocket('udp4');
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.connect(port, host, resolve); // connected: answers from any other address or port are not delivered

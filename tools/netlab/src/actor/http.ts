@@ -1,4 +1,5 @@
-import { Agent, createServer, get, type IncomingMessage } from 'node:http';
+import { createHash, randomBytes } from 'node:crypto';
+import { Agent, createServer, get, type IncomingMessage, request as open } from 'node:http';
 
 /** What to request. */
 export interface HttpLoad {
@@ -42,18 +43,46 @@ export function httpMethods(name: string) {
   let load: { stopping: boolean; readonly result: Promise<HttpResult>; readonly so: () => HttpResult } | undefined;
 
   return {
-    /** Starts a server that answers with its name, followed by `?bytes=` more bytes if asked for. */
+    /**
+     * Starts a server that answers with its name, followed by `?bytes=` more bytes if asked for; an upload (PUT) with the
+     * SHA-256 of what came.
+     */
     httpServer({ port, address = '0.0.0.0' }: { port: number; address?: string }): Promise<void> {
       const server = createServer((request, response) => {
         served++;
         const bytes = Number(new URL(request.url!, 'http://x').searchParams.get('bytes') ?? 0);
         response.setHeader('x-server', name);
+        if (request.method === 'PUT') {
+          const hash = createHash('sha256');
+          request.on('data', (chunk) => hash.update(chunk)).on('end', () => response.end(hash.digest('hex')));
+          return;
+        }
         response.end(`${name}\n${'x'.repeat(bytes)}`);
       });
       server.keepAliveTimeout = 60_000;
       return new Promise((resolve, reject) => {
         server.once('error', reject);
         server.listen(port, address, resolve);
+      });
+    },
+
+    /** Sends a file of so many random bytes; resolves with the server that got it. Rejects if it got something else. */
+    httpUpload({ url, bytes, timeout = 30_000 }: { url: string; bytes: number; timeout?: number }): Promise<string> {
+      const file = randomBytes(bytes);
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => outgoing.destroy(new Error(`not sent within ${timeout} ms`)), timeout);
+        const outgoing = open(url, { method: 'PUT', agent: new Agent() }, async (response) => {
+          let digest = '';
+          for await (const chunk of response.setEncoding('utf8')) digest += chunk;
+          clearTimeout(timer);
+          if (digest === createHash('sha256').update(file).digest('hex')) resolve(String(response.headers['x-server']));
+          else reject(new Error('the server got other bytes'));
+        });
+        outgoing.on('error', (error) => {
+          clearTimeout(timer);
+          reject(error);
+        });
+        outgoing.end(file);
       });
     },
 

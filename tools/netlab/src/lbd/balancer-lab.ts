@@ -18,12 +18,17 @@ export interface BalancerLabOptions {
   readonly servers?: number;
   /** Queues of lbd's interfaces; 1 unless told. */
   readonly queues?: number;
+  /** IPv6 beside IPv4; not unless told. */
+  readonly ip6?: boolean;
 }
 
 /**
  * A client, a host for lbd, and servers:
  *
  *     client 10.1.0.2 --- 10.1.0.1 wan0 [lbd] lan0 192.168.1.254 --- switch --- 192.168.1.1, .2, .3 ...
+ *
+ * With IPv6, the addresses are 2001:db8:1::2 and ::1, 2001:db8:2::fe, and 2001:db8:2::1, ::2, ::3; VIPs are in
+ * 2001:db8:10::/48.
  *
  * The client reaches 10.10.0.0/16, where VIPs are, and 192.168.1.0/24 through the lbd host; the servers' default route
  * leads to it, and it forwards by its kernel whatever is not lbd's.
@@ -42,29 +47,38 @@ export class BalancerLab {
     ({ servers: this.servers, network: this.network, ends: this.ends } = fields);
   }
 
-  static async create(name: string, { servers: count = 3, queues = 1 }: BalancerLabOptions = {}): Promise<BalancerLab> {
+  static async create(name: string, options: BalancerLabOptions = {}): Promise<BalancerLab> {
+    const { servers: count = 3, queues = 1, ip6 = false } = options;
+    // Known at once: nobody else has them (no duplicate address detection).
+    const both = (address4: string, address6: string) => [address4, ...(ip6 ? [`${address6}/64 nodad`] : [])];
     const lab = await Lab.create(name);
     try {
       const client = await lab.namespace('client');
       const host = await lab.namespace('lbd');
       const network = await lab.switch('switch');
       const [clientEnd, wan] = await lab.link(client, host, {
-        a: { name: 'eth0', addresses: ['10.1.0.2/24'] },
-        b: { name: CLIENT_SIDE, addresses: ['10.1.0.1/24'] },
+        a: { name: 'eth0', addresses: both('10.1.0.2/24', '2001:db8:1::2') },
+        b: { name: CLIENT_SIDE, addresses: both('10.1.0.1/24', '2001:db8:1::1') },
         queues,
       });
       const lan = await network.attach(host, {
-        a: { name: SERVER_SIDE, addresses: ['192.168.1.254/24'] },
+        a: { name: SERVER_SIDE, addresses: both('192.168.1.254/24', '2001:db8:2::fe') },
         queues,
       });
       await host.sysctl('net.ipv4.ip_forward', 1);
       await client.ip('route add 10.10.0.0/16 via 10.1.0.1', 'route add 192.168.1.0/24 via 10.1.0.1');
+      if (ip6) {
+        await host.sysctl('net.ipv6.conf.all.forwarding', 1);
+        await client.ip(...['10::/48', '2::/64'].map((to) => `route add 2001:db8:${to} via 2001:db8:1::1`));
+      }
       const servers: Namespace[] = [];
       const ends: End[] = [];
       for (let n = 1; n <= count; n++) {
         const server = await lab.namespace(`server${n}`);
-        ends.push(await network.attach(server, { a: { name: 'eth0', addresses: [`192.168.1.${n}/24`] } }));
+        const addresses = both(`192.168.1.${n}/24`, `2001:db8:2::${n.toString(16)}`);
+        ends.push(await network.attach(server, { a: { name: 'eth0', addresses } }));
         await server.ip('route add default via 192.168.1.254');
+        if (ip6) await server.ip('route add default via 2001:db8:2::fe');
         servers.push(server);
       }
       return new BalancerLab({
@@ -84,6 +98,11 @@ export class BalancerLab {
   /** Addresses of the servers. */
   get serverAddresses(): string[] {
     return this.servers.map((_, index) => `192.168.1.${index + 1}`);
+  }
+
+  /** Their IPv6 addresses, if there are. */
+  get serverAddresses6(): string[] {
+    return this.servers.map((_, index) => `2001:db8:2::${(index + 1).toString(16)}`);
   }
 
   /** Starts an actor in each server, named `server1`, ... */
