@@ -1,6 +1,6 @@
 /** For encaps: the server that was chosen for a packet, and the way to it. */
 import { endsAt, reasonOfDpo, slotOfDpo } from '@lbd/fib/assembly/dpo.ts';
-import { META_AS, META_DPO } from '@lbd/graph/src/layout.ts';
+import { META_AS, META_DATA, META_DPO } from '@lbd/graph/src/layout.ts';
 import { AS_DPO, AS_SHIFT } from '../src/layout.ts';
 
 /** Address of the record (AS_ words) of the packet's server. `servers` is LB_SERVERS of the worker's block. */
@@ -18,4 +18,15 @@ import { AS_DPO, AS_SHIFT } from '../src/layout.ts';
   store<u32>(meta, dpo, META_DPO);
   if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
   return slotOfDpo(fanout, dpo);
+}
+/** The packet now begins `bytes` earlier, where a header was put in front of it: META_DATA and META_LENGTH are halves of one word. */
+// @ts-ignore: decorator
+@inline export function prepend(meta: usize, bytes: u32): void {
+  store<u32>(meta, load<u32>(meta, META_DATA) + (bytes << 16) - bytes, META_DATA);
+}
+/** TOS of an IPv4 packet, traffic class of an IPv6 one: DSCP in the high six bits, ECN in the low two. */
+// @ts-ignore: decorator
+@inline export function innerTos(ip: usize): u32 {
+  const word: u32 = load<u16>(ip);
+  return (word & 0x20) != 0 ? ((word & 15) << 4) | (word >>> 12) : word >>> 8;
 }

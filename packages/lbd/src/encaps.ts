@@ -5,7 +5,7 @@ import { ControlError } from '@lbd/control';
 import type { Encap } from '@lbd/lb';
 
 /** The encaps that come with lbd, by package. */
-const BUILT_IN = ['@lbd/encap-nat'];
+const BUILT_IN = ['@lbd/encap-gre', '@lbd/encap-l3dsr', '@lbd/encap-nat'];
 
 /**
  * The encaps of lbd and of plugins: every export of a package that is an encap. Every thread loads the same.

@@ -1,0 +1,120 @@
+/** gre4: packets of either family go to their servers in GRE (RFC 2784) over IPv4. */
+import { DPO_PUNT, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
+import { dataOf, fanoutOf, framesOf, metadataOf, metaOf, reason } from '@lbd/graph/assembly/abi.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
+import { META_DPO, META_LENGTH, NODE_DATA } from '@lbd/graph/src/layout.ts';
+import { innerTos, prepend, serverOf, toServer } from '@lbd/lb/assembly/encap.ts';
+import { AS_ADDRESS4, AS_DPO, LB_SERVERS, LB_SOURCE4 } from '@lbd/lb/src/layout.ts';
+import { PROTOCOL_GRE } from '@lbd/packet/src/layout.ts';
+import { DATA_COPIED, DATA_LB, GRE4_OVERHEAD, GRE_NEXT_DROP, GRE_NO_SOURCE, OUTER_TTL } from '../src/layout.ts';
+import { greHeader } from './gre.ts';
+
+export function gre4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  const frames = framesOf(node);
+  const metadata = metadataOf(node);
+  const lb: usize = load<u32>(node + NODE_DATA, DATA_LB);
+  const copied = load<u32>(node + NODE_DATA, DATA_COPIED);
+  const servers: usize = load<u32>(lb, LB_SERVERS);
+  const source = load<u32>(lb, LB_SOURCE4);
+  const end = vector + (<usize>count << 2);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  let at = usual(vector, end, frames, metadata, servers, source, copied);
+  for (let from = vector; from < end; at = usual(from, end, frames, metadata, servers, source, copied)) {
+    const buffer: usize = load<u32>(from);
+    const meta = metaOf(metadata, buffer);
+    let slot: u32;
+    if (at == from) {
+      const ip = dataOf(frames, buffer, meta);
+      slot = unusual(node, meta, ip, serverOf(servers, meta), source, copied);
+      at += 4;
+    } else slot = fanoutOf(node) + (load<u32>(meta, META_DPO) >> DPO_SHIFT);
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
+  }
+  return allRuns(any, all);
+}
+
+/** Encapsulates packets whose servers' DPOs are of one type; returns the place of the first that is none of them. */
+function usual(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  servers: usize,
+  source: u32,
+  copied: u32,
+): usize {
+  if (at == end || source == 0) return at;
+  const type = load<u32>(serverOf(servers, metaOf(metadata, load<u32>(at))), AS_DPO) >> DPO_SHIFT;
+  if (type <= <u32>DPO_PUNT) return at;
+  const fixed = fixedSum(source);
+  if (copied != 0) return marking(at, end, frames, metadata, servers, source, copied, fixed, type);
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const server = serverOf(servers, meta);
+    const dpo = load<u32>(server, AS_DPO);
+    if (dpo >> DPO_SHIFT != type) break;
+    encapsulate(meta, dataOf(frames, buffer, meta), load<u32>(server, AS_ADDRESS4), source, fixed, 0);
+    store<u32>(meta, dpo, META_DPO);
+  }
+  return at;
+}
+
+/** The same with a TOS. */
+function marking(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  servers: usize,
+  source: u32,
+  copied: u32,
+  fixed: u32,
+  type: u32,
+): usize {
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const server = serverOf(servers, meta);
+    const dpo = load<u32>(server, AS_DPO);
+    if (dpo >> DPO_SHIFT != type) break;
+    const ip = dataOf(frames, buffer, meta);
+    encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixed, innerTos(ip) & copied);
+    store<u32>(meta, dpo, META_DPO);
+  }
+  return at;
+}
+
+/** A packet that can't be sent, or one alone. Returns its next slot. */
+function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32, copied: u32): u32 {
+  if (source == 0) {
+    reason(node, meta, GRE_NO_SOURCE);
+    return GRE_NEXT_DROP;
+  }
+  encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixedSum(source), innerTos(ip) & copied);
+  return toServer(node, meta, server, fanoutOf(node));
+}
+
+/** Sum of the outer header's words that are the same in all packets: version, length of the header, TTL, protocol, source. */
+// @ts-ignore: decorator
+@inline function fixedSum(source: u32): u32 {
+  return 0x45 + (OUTER_TTL | (PROTOCOL_GRE << 8)) + (source & 0xffff) + (source >>> 16);
+}
+
+/** Puts the outer header and GRE in front. Without options, id and flags: three words of 8 bytes. */
+// @ts-ignore: decorator
+@inline function encapsulate(meta: usize, ip: usize, to: u32, source: u32, fixed: u32, tos: u32): void {
+  const length: u32 = bswap<u16>(<u16>(<u32>load<u16>(meta, META_LENGTH) + GRE4_OVERHEAD));
+  let sum = fixed + (tos << 8) + length + (to & 0xffff) + (to >>> 16);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  sum = ~(sum + (sum >>> 16)) & 0xffff;
+  const outer = ip - GRE4_OVERHEAD;
+  store<u64>(outer, <u64>(0x45 | (tos << 8) | (length << 16)));
+  store<u64>(outer, <u64>(OUTER_TTL | (PROTOCOL_GRE << 8) | (sum << 16)) | (<u64>source << 32), 8);
+  store<u64>(outer, <u64>to | (<u64>greHeader(ip) << 32), 16);
+  prepend(meta, GRE4_OVERHEAD);
+}

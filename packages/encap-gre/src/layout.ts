@@ -1,0 +1,26 @@
+/** The data of the nodes, for TypeScript and kernels alike. Offsets in bytes. */
+
+/** u32: address of the worker's load balancer block. */
+export const DATA_LB = 0;
+/** u32: bits of the inner TOS or traffic class that the outer one has, too: COPY_DSCP, COPY_ECN, both or none. */
+export const DATA_COPIED = 4;
+export const DATA_BYTES = 8;
+
+/** The DSCP (RFC 2474): the uniform model of RFC 2983. */
+export const COPY_DSCP = 0xfc;
+/** The ECN field (RFC 3168): the normal mode of RFC 6040, section 4.1. */
+export const COPY_ECN = 0x03;
+
+/** TTL or hop limit of outer headers; the rewrite counts it down once. */
+export const OUTER_TTL = 128;
+/** Bytes in front of a packet: outer IPv4 header and GRE. */
+export const GRE4_OVERHEAD = 24;
+/** Outer IPv6 header and GRE. */
+export const GRE6_OVERHEAD = 44;
+
+// Places of the nodes' next nodes and counters.
+
+export const GRE_NEXT_DROP = 0;
+/** The first counters are `lookupCounters` of @lbd/fib: why a server's DPO is drop or punt. So many are they. */
+export const GRE_LOOKUP_COUNTERS = 7;
+export const GRE_NO_SOURCE = 7;

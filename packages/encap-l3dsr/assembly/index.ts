@@ -1,0 +1,1 @@
+export { l3dsr } from './l3dsr';
