@@ -39,7 +39,6 @@ import {
   stickyTouch,
 } from '@lbd/sticky/assembly/sticky.ts';
 import {
-  LB_COUNT_FRAGMENT,
   LB_COUNT_NO_SERVER,
   LB_COUNT_NO_VIP,
   LB_COUNTERS,
@@ -262,7 +261,7 @@ function existing(at: usize, end: usize, metadata: usize, sticky: usize, vip: u3
 /** A packet without a VIP, or of a flow that the sticky table does not know. Returns its next slot. */
 function another(node: usize, lb: usize, vips: usize, meta: usize, vip: u32): u32 {
   if (vip == 0) {
-    reason(node, meta, load<u8>(meta, META_PROTOCOL) == 255 ? LB_COUNT_FRAGMENT : LB_COUNT_NO_VIP);
+    reason(node, meta, LB_COUNT_NO_VIP);
     return LB_NEXT_PUNT;
   }
   const record = vips + (<usize>vip << VIP_SHIFT);

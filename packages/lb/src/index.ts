@@ -4,7 +4,7 @@ export type { LbHost, LbTask } from './host.ts';
 export * from './layout.ts';
 export { LoadBalancer } from './load-balancer.ts';
 export * from './model.ts';
-export { ENCAP_FAN_OUT, lbNodes } from './nodes.ts';
+export { ENCAP_FAN_OUT, lbFeatures, lbNodes } from './nodes/index.ts';
 export { portKey } from './port-key.ts';
 export { allocateLb, type LbHandles, type LbSizes } from './tables.ts';
 export { runLbTask } from './worker-tasks.ts';

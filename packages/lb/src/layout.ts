@@ -70,7 +70,11 @@ export const LB_FRAGMENTS = 24;
 export const LB_SOURCE4 = 28;
 /** 16 bytes: IPv6 source address of tunnels. */
 export const LB_SOURCE6 = 32;
+/** u32: LB_FRAGMENT and others. */
+export const LB_FLAGS = 48;
 export const LB_BYTES = 64;
+/** In LB_FLAGS: IPv4 packets without DF that are too big for the way to their server are fragmented, not dropped. */
+export const LB_FRAGMENT = 1;
 
 /** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
 export const VIP_COUNTERS_SHIFT = 5;
@@ -83,10 +87,41 @@ export const VIP_COUNTER_UNTRACKED = 2;
 /** `no server configured` */
 export const VIP_COUNTER_NO_SERVER = 3;
 
-// Places of the choosing nodes' own next nodes and counters.
+// Groups of VIPs by port (the index of the DPO of lb4-port and lb6-port, and part of portKey) that no prefix has: those of the
+// node ports, which are on every address of the host.
+
+export const NODE_PORT_GROUP4 = 0;
+export const NODE_PORT_GROUP6 = 0xffffff;
+
+/** In META_OPAQUE, within the choosing nodes: the packet is not a usual one; its VIP is in the low 16 bits. */
+export const SPECIAL = 0x80000000;
+
+// Places of the choosing nodes' own next nodes.
 
 export const LB_NEXT_DROP = 0;
 export const LB_NEXT_PUNT = 1;
+/** `ip4-icmp-error` or `ip6-icmp-error`. */
+export const LB_NEXT_ICMP_ERROR = 2;
+/** `ip4-icmp-echo-request` or `ip6-icmp-echo-request`. */
+export const LB_NEXT_ECHO = 3;
+/** `lb-fragments`. */
+export const LB_NEXT_FRAGMENTS = 4;
+/** `ip4-frag`; lb6 and lb6-port have drop here. */
+export const LB_NEXT_FRAG = 5;
+
+// Places of the choosing nodes' counters.
+
 export const LB_COUNT_NO_SERVER = 0;
 export const LB_COUNT_NO_VIP = 1;
-export const LB_COUNT_FRAGMENT = 2;
+export const LB_COUNT_TTL_EXPIRED = 2;
+export const LB_COUNT_TOO_BIG = 3;
+export const LB_COUNT_NOT_FRAGMENTED = 4;
+export const LB_COUNT_ICMP_UNKNOWN = 5;
+export const LB_COUNT_ICMP_ERRORS = 6;
+export const LB_COUNT_FRAGMENTED = 7;
+
+// Places of lb-nodeport's own next nodes and counters.
+
+export const NODE_PORT_NEXT_LB4 = 0;
+export const NODE_PORT_NEXT_LB6 = 1;
+export const NODE_PORT_COUNT_TAKEN = 0;

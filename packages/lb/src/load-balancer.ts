@@ -1,5 +1,5 @@
 import { Bihash } from '@lbd/bihash';
-import { DPO_FIRST_FREE, dpo, dpoType, NO_ROUTE } from '@lbd/fib';
+import { dpo, dpoType, NO_ROUTE } from '@lbd/fib';
 import { addressBytes, addressText, prefixText } from '@lbd/packet';
 import { StickyTable } from '@lbd/sticky';
 import type { Encap, EncapControl } from './encap.ts';
@@ -301,8 +301,7 @@ export class LoadBalancer {
     memory.view.setUint16(at + L.AS_PORT, vip.spec.targetPort ?? 0);
     memory.u8.set(wideBytes(bytes), at + L.AS_ADDRESS);
     const tracker = this.#host.track(address, (word) => {
-      // What leads to a VIP (whose DPO types are the free ones) would go round in circles.
-      const loops = dpoType(word) >= DPO_FIRST_FREE;
+      const loops = this.#leadsToVip(word);
       if (loops) this.#looping.add(index);
       else this.#looping.delete(index);
       Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : word);
@@ -499,8 +498,13 @@ export class LoadBalancer {
     return wanted;
   }
 
+  /** What leads to a VIP would go round in circles. */
+  #leadsToVip(word: number): boolean {
+    return Object.values(this.#host.dpoTypes).includes(dpoType(word));
+  }
+
   #checkLoop(vip: Vip, address: string): void {
-    if (dpoType(this.#host.lookup(address)) < DPO_FIRST_FREE) return;
+    if (!this.#leadsToVip(this.#host.lookup(address))) return;
     throw new LbError(
       'LBD_LB_AS_LOOPS',
       `AS ${address} of ${vipName(vip.spec)}: packets to it would come back to a VIP, since the address lies in a VIP's prefix; use an address outside or add a longer route to it`,

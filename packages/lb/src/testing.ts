@@ -1,41 +1,63 @@
 import {
-  FEATURE_STRIDE,
+  addIpNodes,
+  DPO,
+  DPO_ADJACENCY4,
+  DPO_ADJACENCY6,
+  dpo,
+  dpoIndex,
+  dpoType,
+  IpTables,
+  RouteTable,
+} from '@lbd/fib';
+import {
   FeatureTable,
   Graph,
+  INTERFACE_FLAGS,
+  INTERFACE_IP4,
+  INTERFACE_IP6,
+  INTERFACE_MTU,
+  INTERFACE_SHIFT,
+  INTERFACE_UP,
   MIXED,
-  NODE_ARC,
-  NODE_FANOUT,
-  NODE_POSITION,
-  type NodeContext,
   type NodeDeclaration,
-  PROTOCOL_NONE,
   secondsAt,
 } from '@lbd/graph';
 import { type SentPacket, TestBench } from '@lbd/graph/testing';
 import { Arena, Epochs } from '@lbd/memory';
-import { addressBytes, contains, type Prefix, parsePrefix } from '@lbd/packet';
+import { addressBytes } from '@lbd/packet';
 import type { Encap, EncapControl } from './encap.ts';
 import type { LbHost } from './host.ts';
-import { allocateLb, ENCAP_FAN_OUT, type LbHandles, type LbSizes, LoadBalancer, lbNodes, runLbTask } from './index.ts';
-
-/** Stands for the addresses of the forwarding tables, for encaps that want them. */
-type Fib = { fib4: number; fib6: number };
+import {
+  allocateLb,
+  ENCAP_FAN_OUT,
+  type LbHandles,
+  type LbSizes,
+  LoadBalancer,
+  lbFeatures,
+  lbNodes,
+  runLbTask,
+} from './index.ts';
 
 /** An encap whatever its state: what it allocates is handed to its nodes, and nobody else looks into it. */
 type AnyEncap = Omit<Encap<never>, 'allocate'> & Pick<Encap, 'allocate'>;
 
 export interface LbBenchOptions {
   readonly sizes?: Partial<LbSizes>;
-  /** Makes a forwarding table in the arena; its address goes to encaps' allocate. */
+  /** Makes a forwarding table in the arena; its address goes to encaps' allocate. That of the bench unless given. */
   readonly fib?: (arena: Arena) => number;
   readonly encapOptions?: Readonly<Record<string, unknown>>;
   /** In place of parts of the host, for what a dataplane may refuse. */
   readonly host?: Partial<LbHost>;
 }
 
+/** Interfaces of the bench: 0 to 3. ICMP errors are sent from 192.0.2.1 and 2001:db8:ffff::1 on interface 0, and so on. */
+const INTERFACES = [0, 1, 2, 3];
+const DEFAULT_ROUTES = ['0.0.0.0/0', '::/0'];
+
 /**
- * A load balancer with its nodes and encaps in one thread, for tests: IP packets in, rewritten IP packets out. In place of
- * the IP layer stand three small nodes, and routes are what the test says (`route`).
+ * A load balancer with its nodes and encaps behind the IP layer of @lbd/fib, in one thread, for tests: IP packets in,
+ * rewritten IP packets out. In place of adjacencies stands the node `sink`: each address is a neighbour, whose
+ * DPO is named by the address's last byte, unless a test says otherwise (`route`).
  */
 export class LbBench {
   readonly arena: Arena;
@@ -43,18 +65,21 @@ export class LbBench {
   readonly handles: LbHandles;
   readonly bench: TestBench;
   readonly features: FeatureTable;
+  readonly tables: IpTables;
+  readonly routes: RouteTable;
   /** Milliseconds on the clock of everything; tests move it. */
   now = 5000;
-  readonly #prefixes = new Map<string, { prefix: Prefix; dpo: number }>();
-  readonly #routes = new Map<string, number>();
-  /** Of every way. */
+  /** What each way takes, unless told otherwise. */
   mtu = 1500;
-  readonly #trackers = new Map<string, Set<(dpo: number, mtu: number) => void>>();
+  readonly #sink: number;
+  readonly #mtus = new Map<string, number>();
+  readonly #trackers = new Map<string, Set<() => void>>();
 
   private constructor(parts: {
     arena: Arena;
     handles: LbHandles;
     bench: TestBench;
+    tables: IpTables;
     epochs: Epochs;
     encaps: Encap[];
     states: unknown[];
@@ -63,7 +88,12 @@ export class LbBench {
     this.arena = parts.arena;
     this.handles = parts.handles;
     this.bench = parts.bench;
+    this.tables = parts.tables;
+    this.routes = new RouteTable(parts.tables);
     this.features = new FeatureTable(parts.arena.memory, parts.bench.graph, parts.bench.layout);
+    for (const index of INTERFACES) this.#setInterface(index);
+    this.#sink = this.#place(DPO, 'sink');
+    for (const prefix of DEFAULT_ROUTES) this.routes.addSpecial(prefix, dpo(this.#sink, 0));
     const controls = new Map<string, EncapControl>();
     const host = { ...this.#host(parts.epochs), ...parts.instead };
     parts.encaps.forEach((encap, i) => {
@@ -75,34 +105,36 @@ export class LbBench {
 
   static async create(encaps: readonly AnyEncap[], options: LbBenchOptions = {}): Promise<LbBench> {
     const arena = Arena.create(512 * 1024 * 1024);
+    const epochs = new Epochs(arena, 1);
     const handles = allocateLb(arena, { workers: 1, ...options.sizes });
-    const tables: Fib = { fib4: options.fib?.(arena) ?? 0, fib6: 0 };
+    const tables = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
+    const fib = { fib4: options.fib?.(arena) ?? tables.fib4.address, fib6: tables.fib6.address };
     const all = encaps as unknown as Encap[];
-    const states = all.map((encap) => encap.allocate?.(arena, options.encapOptions ?? {}, tables));
-    const graph = new Graph();
-    let lookup: (address: Uint8Array) => number = () => 0;
-    graph.add(
-      rxNode,
-      lookupNode((address) => lookup(address)),
-    );
+    const states = all.map((encap) => encap.allocate?.(arena, options.encapOptions ?? {}, fib));
+    const graph = new Graph().add(rxNode);
+    addIpNodes(graph, tables.addresses);
     graph.add(...lbNodes(handles), ...all.flatMap((encap, i) => encap.nodes(handles, states[i])));
-    graph.fanOut('dpo', 'drop', 'punt', 'local', 'sink', 'sink', 'drop', 'drop', 'drop', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
+    graph.fanOut(DPO, 'lb4', 'lb4-port', 'lb6', 'lb6-port', 'sink');
     graph.fanOut(ENCAP_FAN_OUT, ...all.map(({ name }) => name));
-    graph.arc({ name: 'ip4-unicast', start: 'rx', end: 'lookup' });
-    for (const feature of all.flatMap((encap) => encap.features ?? [])) graph.feature(feature);
+    for (const feature of [...lbFeatures, ...all.flatMap(({ features = [] }) => features)]) graph.feature(feature);
     let self: LbBench | undefined;
     const clock = () => self?.now ?? 5000;
-    const bench = await TestBench.create(graph, 'rx', { arena, reach: ['punt', 'local'], runtime: { clock } });
-    const epochs = new Epochs(arena, 1);
-    self = new LbBench({ arena, handles, bench, epochs, encaps: all, states, instead: options.host ?? {} });
-    lookup = (address) => self.#lookup(address);
+    const reach = ['punt', 'interface-output'];
+    const bench = await TestBench.create(graph, 'rx', { arena, reach, runtime: { clock } });
+    self = new LbBench({ arena, handles, bench, tables, epochs, encaps: all, states, instead: options.host ?? {} });
     return self;
   }
 
-  /** Says where packets to an address go; an adjacency named by the address's last byte unless told. */
-  route(address: string, dpo: number): void {
-    this.#routes.set(address, dpo);
-    for (const changed of this.#trackers.get(address) ?? []) changed(dpo, this.mtu);
+  /** Says where packets to an address go. DPOs of adjacencies, by any index, lead to the sink. */
+  route(address: string, word: number, mtu?: number): void {
+    const prefix = `${address}/${address.includes(':') ? 128 : 32}`;
+    if (this.routes.entries(address.includes(':') ? 6 : 4).some((entry) => entry.prefix === prefix)) {
+      this.routes.removeSpecial(prefix);
+    }
+    if (mtu !== undefined) this.#mtus.set(address, mtu);
+    const adjacency = dpoType(word) === DPO_ADJACENCY4 || dpoType(word) === DPO_ADJACENCY6;
+    this.routes.addSpecial(prefix, adjacency ? dpo(this.#sink, dpoIndex(word)) : word);
+    this.#tellTrackers(address);
   }
 
   /** Sends IP packets in on an interface; returns what came out, where. */
@@ -116,19 +148,19 @@ export class LbBench {
       arena: this.arena,
       epochs,
       track: (address, changed) => {
+        const tell = () => changed(this.#lookup(address), this.#mtus.get(address) ?? this.mtu);
         const trackers = this.#trackers.get(address) ?? new Set();
-        this.#trackers.set(address, trackers.add(changed));
-        changed(this.#lookup(addressBytes(address)), this.mtu);
-        return { close: () => trackers.delete(changed) };
+        this.#trackers.set(address, trackers.add(tell));
+        const tracker = this.routes.track(address, tell);
+        return {
+          close() {
+            trackers.delete(tell);
+            tracker.stop();
+          },
+        };
       },
-      addPrefix: (text, dpo) => {
-        this.#prefixes.set(text, { prefix: parsePrefix(text), dpo });
-        this.#tellTrackers();
-      },
-      removePrefix: (text) => {
-        this.#prefixes.delete(text);
-        this.#tellTrackers();
-      },
+      addPrefix: (prefix, word) => this.routes.addSpecial(prefix, word),
+      removePrefix: (prefix) => this.routes.removeSpecial(prefix),
       addReturn: () => {},
       removeReturn: () => {},
       addNodePort: () => {},
@@ -136,56 +168,51 @@ export class LbBench {
       addTunnelSource: () => {},
       removeTunnelSource: () => {},
       now: () => secondsAt(this.now),
-      lookup: (address) => this.#lookup(addressBytes(address)),
-      describe: (dpo) => `${dpo >>> 24}:${dpo & 0xffffff}`,
-      dpoTypes: { lb4: 8, 'lb4-port': 9, lb6: 10, 'lb6-port': 11 },
-      encapPlace: (name) => this.bench.graph.fanOuts.get(ENCAP_FAN_OUT)!.indexOf(name),
+      lookup: (address) => this.#lookup(address),
+      describe: (word) => `${dpoType(word)}:${dpoIndex(word)}`,
+      dpoTypes: {
+        lb4: this.#place(DPO, 'lb4'),
+        'lb4-port': this.#place(DPO, 'lb4-port'),
+        lb6: this.#place(DPO, 'lb6'),
+        'lb6-port': this.#place(DPO, 'lb6-port'),
+      },
+      encapPlace: (name) => this.#place(ENCAP_FAN_OUT, name),
       onWorkers: async (task) => runLbTask(this.arena.memory, this.handles, 0, task),
     };
   }
 
-  #tellTrackers(): void {
-    for (const [address, trackers] of this.#trackers) {
-      for (const changed of trackers) changed(this.#lookup(addressBytes(address)), this.mtu);
-    }
+  #place(fanOut: string, node: string): number {
+    return this.bench.graph.fanOuts.get(fanOut)!.indexOf(node);
   }
 
-  #lookup(address: Uint8Array): number {
-    const matching = [...this.#prefixes.values()].filter(({ prefix }) => contains(prefix, address));
-    const longest = matching.sort((a, b) => b.prefix.length - a.prefix.length)[0];
-    return longest?.dpo ?? this.#routes.get(address.join('.')) ?? (3 << 24) | address.at(-1)!;
+  #tellTrackers(address: string): void {
+    for (const tell of this.#trackers.get(address) ?? []) tell();
+  }
+
+  /** As the tables have it, but that what the default route leads to is a neighbour. */
+  #lookup(address: string): number {
+    const bytes = addressBytes(address);
+    const word = this.routes.lookup(bytes);
+    return word === dpo(this.#sink, 0) ? dpo(this.#sink, bytes.at(-1)!) : word;
+  }
+
+  #setInterface(index: number): void {
+    const { u8, u32 } = this.arena.memory;
+    const at = this.bench.layout.interfaces + (index << INTERFACE_SHIFT);
+    u32[(at + INTERFACE_FLAGS) >>> 2] = INTERFACE_UP;
+    u32[(at + INTERFACE_MTU) >>> 2] = 1500;
+    u8.set(addressBytes(`192.0.2.${index + 1}`), at + INTERFACE_IP4);
+    u8.set(addressBytes(`2001:db8:ffff::${index + 1}`), at + INTERFACE_IP6);
+    for (const { node } of lbFeatures) this.features.set(node, index, true);
   }
 }
 
-/** Notes where the L4 header is, as ip4-input does, and sets out on the arc. */
+/** Packets without an Ethernet header, to the IP layer. */
 const rxNode: NodeDeclaration = {
   name: 'rx',
-  next: ['drop'],
+  next: ['ip4-input', 'ip6-input'],
   process(context, vector, count, nexts) {
-    const { u32, u16 } = context.memory;
-    const arc = (u32[(context.node + NODE_ARC) >>> 2]! >>> 1) + u32[(context.node + NODE_POSITION) >>> 2]!;
-    for (let i = 0; i < count; i++) {
-      const packet = context.packet(vector[i]!);
-      const { bytes } = packet;
-      packet.l4 = (bytes[0]! & 15) * 4;
-      packet.protocol = (((bytes[6]! & 0x1f) << 8) | bytes[7]!) === 0 ? bytes[9]! : PROTOCOL_NONE;
-      nexts[i] = u16[arc + packet.rx * FEATURE_STRIDE]!;
-    }
+    for (let i = 0; i < count; i++) nexts[i] = context.packet(vector[i]!).bytes[0]! >> 4 === 6 ? 1 : 0;
     return MIXED;
   },
 };
-
-const lookupNode = (lookup: (address: Uint8Array) => number): NodeDeclaration => ({
-  name: 'lookup',
-  next: ['drop'],
-  fanOut: 'dpo',
-  process(context: NodeContext, vector, count, nexts) {
-    const fanOut = context.memory.u32[(context.node + NODE_FANOUT) >>> 2]!;
-    for (let i = 0; i < count; i++) {
-      const packet = context.packet(vector[i]!);
-      packet.dpo = lookup(packet.bytes.slice(16, 20));
-      nexts[i] = fanOut + (packet.dpo >>> 24);
-    }
-    return MIXED;
-  },
-});

@@ -5,7 +5,7 @@
 import { addIpNodes, type TableAddresses } from '@lbd/fib';
 import { Graph } from '@lbd/graph';
 import { type Driver, interfaceOutputNode, OUTPUT, type PortInfo, PUNT, puntNode } from '@lbd/io';
-import { ENCAP_FAN_OUT, type Encap, type LbHandles, lbNodes } from '@lbd/lb';
+import { ENCAP_FAN_OUT, type Encap, type LbHandles, lbFeatures, lbNodes } from '@lbd/lb';
 import { loadDriver } from './drivers.ts';
 import { loadEncaps } from './encaps.ts';
 
@@ -43,6 +43,7 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
   }
   addIpNodes(graph, plan.tables);
   graph.add(...lbNodes(plan.lb));
+  for (const feature of lbFeatures) graph.feature(feature);
   graph.fanOut('dpo', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
   encaps.forEach((encap, i) => {
     graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));

@@ -2,6 +2,7 @@ import type { InterfaceState } from '@lbd/control';
 import { ControlError } from '@lbd/control';
 import type { FeatureTable, GraphLayout } from '@lbd/graph';
 import { InterfaceTable, type PortInfo } from '@lbd/io';
+import { lbFeatures } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
 
 /** Features that complete the checksums that local senders leave to hardware, by arc. */
@@ -35,6 +36,7 @@ export class Interfaces {
       const index = this.table.add({ name, ifindex, driver, partialChecksums });
       if (index !== port.index)
         throw new Error(`interface ${name} has index ${index}, its driver thinks ${port.index}`);
+      for (const { node } of lbFeatures) features.set(node, index, true);
       if (partialChecksums) for (const feature of CHECKSUM_FEATURES) features.set(feature, index, true);
     }
   }

@@ -1,0 +1,18 @@
+import type { Feature, NodeDeclaration } from '@lbd/graph';
+import type { LbHandles } from '../tables.ts';
+import { chooserNodes } from './choosers.ts';
+import { fragmentsNode } from './fragments.ts';
+import { nodePortFeature, nodePortNode } from './nodeport.ts';
+
+export { ENCAP_FAN_OUT } from './choosers.ts';
+
+/**
+ * All nodes of the load balancer but the encaps'. lb4, lb4-port, lb6 and lb6-port are members of the fan-out `dpo`: the
+ * DPOs of VIPs.
+ */
+export function lbNodes(lb: LbHandles): readonly NodeDeclaration[] {
+  return [...chooserNodes(lb), fragmentsNode(lb), nodePortNode(lb)];
+}
+
+/** Nodes of the load balancer that are features. All are for every interface. */
+export const lbFeatures: readonly Feature[] = [nodePortFeature];
