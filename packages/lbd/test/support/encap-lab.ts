@@ -125,7 +125,8 @@ export class EncapLab {
         await server.call('udpEcho', { port: words.serverPort, address });
       }
       const config = lab.config(options.interfaces ?? { driver: 'af_xdp' });
-      const lbd = await lab.start({ ...config, nat: { nat4: ['lan0'], nat6: ['lan0'] }, ...options.more });
+      const nat = words.nat ? { [encapCase.encap]: ['lan0'] } : {};
+      const lbd = await lab.start({ ...config, nat, ...options.more });
       for (const command of words.commands) await lbd.command(command);
       return new EncapLab({ lab, words, lbd, client: await lab.client.actor(), servers });
     } catch (error) {

@@ -5,8 +5,10 @@ import { connect, createServer, type Socket } from 'node:net';
 export interface UdpLoad {
   readonly host: string;
   readonly port: number;
-  /** Source ports; 1 unless told. */
+  /** Source ports, as many as the kernel chooses; 1 unless told. */
   readonly sockets?: number;
+  /** Or these source ports. */
+  readonly localPorts?: readonly number[];
   /** Datagrams of each socket, one after the other; 1 unless told. */
   readonly datagrams?: number;
   /** Bytes of each datagram; 32 unless told. */
@@ -113,8 +115,8 @@ export function echoMethods(name: string) {
 
     /** Sends datagrams and waits for each one's answer. */
     async udpLoad(options: UdpLoad): Promise<UdpResult> {
-      const { sockets = 1 } = options;
-      const results = await Promise.all(Array.from({ length: sockets }, () => udpFlow(options)));
+      const { sockets = 1, localPorts = Array.from({ length: sockets }, () => 0) } = options;
+      const results = await Promise.all(localPorts.map((from) => udpFlow(options, from)));
       const servers: Record<string, number> = {};
       for (const { answers } of results) for (const server of answers) servers[server] = (servers[server] ?? 0) + 1;
       return {
@@ -128,11 +130,12 @@ export function echoMethods(name: string) {
   };
 }
 
-async function udpFlow({ host, port, datagrams = 1, bytes = 32, timeout = 2000, interval = 0 }: UdpLoad) {
+async function udpFlow(load: UdpLoad, from: number) {
+  const { host, port, datagrams = 1, bytes = 32, timeout = 2000, interval = 0 } = load;
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
-    socket.connect(port, host, resolve); // connected: answers from any other address or port are not delivered
+    socket.bind(from, () => socket.connect(port, host, resolve)); // connected: answers from any other address or port are not delivered
   });
   const localPort = socket.address().port;
   const answers: string[] = [];
