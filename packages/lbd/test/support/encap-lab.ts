@@ -1,4 +1,5 @@
 import { type Actor, BalancerLab, type Daemon, type Namespace } from '@lbd/netlab';
+import { pasted } from './pasted.ts';
 
 /** A kind of VIP, with an encap, and what its servers are set up with. */
 export interface EncapCase {
@@ -76,25 +77,30 @@ export class EncapWords {
   }
 }
 
-/** Sets a server up for an encap: a tunnel's end with the VIP, the rule that restores the VIP from the DSCP, or nothing. */
+/**
+ * Sets a server up for an encap, by what docs/encaps.md says; where the kernel has no GRE, by a tunnel's end of our own.
+ */
 export async function prepareServer(
   server: Namespace,
   { case: { encap, vipFamily }, vip }: EncapWords,
   address: string,
 ) {
+  const here = { '192.168.1.1': address, '2001:db8:2::1': address, '2001:db8:10::2/128': `${vip}/128 nodad` };
+  const paste = (mark: string) => server.exec('sh', ['-ec', pasted(mark, here)]);
   if (encap === 'nat4' || encap === 'nat6') return;
-  await server.ip(`address add ${vip}/${vipFamily === 4 ? 32 : 128} dev lo${vipFamily === 6 ? ' nodad' : ''}`);
-  if (encap === 'gre4' || encap === 'gre6') {
-    await server.tunnelEnd(encap);
+  if (encap === 'l3dsr') {
+    await paste('table ip l3dsr');
     return;
   }
-  const rules = `table ip l3dsr {
-    chain restore {
-      type filter hook prerouting priority raw
-      ip daddr ${address} ip dscp ${DSCP} ip daddr set ${vip}
-    }
-  }`;
-  await server.exec('nft', ['-f', '-'], { input: rules });
+  const type = encap === 'gre4' ? 'type gre ' : 'type ip6gre ';
+  const { code } = await server.attempt('ip', ['link', 'add', 'probe', ...type.trim().split(' '), 'local', address]);
+  if (code !== 0) await server.tunnelEnd(encap);
+  else {
+    await server.ip('link delete probe');
+    await paste(type);
+  }
+  // The blocks have the VIP of the outer header's family: the inner one may be the other.
+  await server.attempt('ip', ['address', 'add', `${vip}/${vipFamily === 4 ? 32 : 128}`, 'dev', 'lo', 'nodad']);
 }
 
 /** A lab with lbd running, one VIP of a kind, and HTTP and UDP echo servers behind it. */
