@@ -3,6 +3,7 @@ import { FlowHash, type FlowHashKind } from '@lbd/maglev';
 import type { Arena, Memory } from '@lbd/memory';
 import { StickyTable } from '@lbd/sticky';
 import { LbError } from './errors.ts';
+import { allocateFragments } from './fragments.ts';
 import * as L from './layout.ts';
 
 /** Where the load balancer's tables are. Plain data, the same in every thread. */
@@ -16,6 +17,8 @@ export interface LbHandles {
   readonly blocks: readonly number[];
   /** Per worker: address of its VIP counters. */
   readonly counters: readonly number[];
+  /** Per worker: the fragments that wait for the first of their datagram (HELD_ words). */
+  readonly held: readonly number[];
   readonly maxVips: number;
   readonly maxServers: number;
 }
@@ -55,6 +58,7 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
     crc32c: FlowHash.create(arena).address,
     keyed: FlowHash.create(arena, { kind: 'keyed' }).address,
   };
+  const fragments = allocateFragments(arena, workers);
   const blocks: number[] = [];
   const counters: number[] = [];
   for (let worker = 0; worker < workers; worker++) {
@@ -68,12 +72,13 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
       [L.LB_PORTS, ports],
       [L.LB_COUNTERS, counter],
       [L.LB_HASH, flowHashes.crc32c],
+      [L.LB_FRAGMENTS, fragments.table],
     ];
     for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
     blocks.push(block);
     counters.push(counter);
   }
-  return { vips, servers, ports, flowHashes, blocks, counters, maxVips, maxServers };
+  return { vips, servers, ports, flowHashes, blocks, counters, held: fragments.held, maxVips, maxServers };
 }
 
 function checkSize(what: string, value: number, most: number): void {
