@@ -1,26 +1,8 @@
 import { arcOf, dataOf, framesOf, metadataOf, metaOf, nextFeature, reason } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
-import {
-  FLAG_FIRST_FRAGMENT,
-  FLAG_LATER_FRAGMENT,
-  META_FLAGS,
-  META_L4,
-  META_LENGTH,
-  META_PROTOCOL,
-  META_RX,
-  PROTOCOL_NONE,
-} from '@lbd/graph/src/layout.ts';
+import { META_L4, META_LENGTH, META_RX } from '@lbd/graph/src/layout.ts';
 import { fold, isRight, sumBytes } from '@lbd/packet/assembly/checksum.ts';
-import {
-  IP4_BYTES,
-  IP4_FRAGMENT,
-  IP4_LENGTH,
-  IP4_MF,
-  IP4_OFFSET_MASK,
-  IP4_PROTOCOL,
-  IP4_SOURCE,
-  IP4_TTL,
-} from '@lbd/packet/src/layout.ts';
+import { ICMP4_TIME_EXCEEDED, IP4_BYTES, IP4_LENGTH, IP4_SOURCE, IP4_TTL } from '@lbd/packet/src/layout.ts';
 import {
   IP4_INPUT_BAD_CHECKSUM,
   IP4_INPUT_BAD_HEADER_LENGTH,
@@ -30,8 +12,11 @@ import {
   IP4_INPUT_TRUNCATED,
   IP4_INPUT_TTL_EXPIRED,
 } from '../src/nodes/places.ts';
+import { askIcmpError } from './icmp-error.ts';
+import { describe4, goodSource } from './ip4.ts';
 
 const DROP: u32 = 0;
+const ICMP_ERROR: u32 = 1;
 /** Of the first eight bytes, those that the usual packet has in common: version, header length, MF and fragment offset. */
 const FIXED: u64 = 0xff3f0000000000ff;
 
@@ -68,7 +53,7 @@ function inRuns(
     const meta = metaOf(metadata, buffer);
     let slot = <u32>nextFeature(arc, meta);
     if (at == from) {
-      if (!unusual(node, meta, dataOf(frames, buffer, meta))) slot = DROP;
+      slot = unusual(node, meta, dataOf(frames, buffer, meta), slot);
       at += 4;
     }
     sendRun(nexts, vector, from, at, slot);
@@ -102,14 +87,8 @@ function usual(at: usize, end: usize, frames: usize, metadata: usize, rx: u32): 
   return at;
 }
 
-/** Not 0.0.0.0/8, 127.0.0.0/8, nor 224.0.0.0 and above (RFC 1812, section 5.3.7), by the first byte. */
-// @ts-ignore: decorator
-@inline function goodSource(first: u32): bool {
-  return first - 1 < 223 && first != 127;
-}
-
-/** Options and fragments; anything wrong, with its reason. Returns true if the packet may go on. */
-function unusual(node: usize, meta: usize, ip: usize): bool {
+/** Options and fragments; anything wrong, with its reason. Returns the next slot: `slot` if the packet may go on. */
+function unusual(node: usize, meta: usize, ip: usize, slot: u32): u32 {
   const available: u32 = load<u16>(meta, META_LENGTH);
   if (available < <u32>IP4_BYTES) return drop(node, meta, IP4_INPUT_TRUNCATED);
   const first: u32 = load<u8>(ip);
@@ -120,22 +99,16 @@ function unusual(node: usize, meta: usize, ip: usize): bool {
   if (length < header) return drop(node, meta, IP4_INPUT_BAD_LENGTH);
   if (length > available) return drop(node, meta, IP4_INPUT_TRUNCATED);
   if (fold(sumBytes(ip, header)) != 0xffff) return drop(node, meta, IP4_INPUT_BAD_CHECKSUM);
-  if (load<u8>(ip, IP4_TTL) == 0) return drop(node, meta, IP4_INPUT_TTL_EXPIRED);
   if (!goodSource(load<u8>(ip, IP4_SOURCE))) return drop(node, meta, IP4_INPUT_BAD_SOURCE);
-  const fragment: u32 = bswap<u16>(load<u16>(ip, IP4_FRAGMENT));
-  let protocol: u32 = load<u8>(ip, IP4_PROTOCOL);
-  if (fragment & IP4_OFFSET_MASK) {
-    protocol = PROTOCOL_NONE;
-    store<u16>(meta, load<u16>(meta, META_FLAGS) | FLAG_LATER_FRAGMENT, META_FLAGS);
-  } else if (fragment & IP4_MF) store<u16>(meta, load<u16>(meta, META_FLAGS) | FLAG_FIRST_FRAGMENT, META_FLAGS);
-  store<u16>(meta, length, META_LENGTH);
-  store<u16>(meta, header, META_L4);
-  store<u8>(meta, protocol, META_PROTOCOL);
-  return true;
+  describe4(meta, ip, header, length);
+  if (load<u8>(ip, IP4_TTL) != 0) return slot;
+  reason(node, meta, IP4_INPUT_TTL_EXPIRED);
+  askIcmpError(meta, ICMP4_TIME_EXCEEDED, 0, 0);
+  return ICMP_ERROR;
 }
 
 // @ts-ignore: decorator
-@inline function drop(node: usize, meta: usize, why: u32): bool {
+@inline function drop(node: usize, meta: usize, why: u32): u32 {
   reason(node, meta, why);
-  return false;
+  return DROP;
 }

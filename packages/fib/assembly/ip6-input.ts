@@ -9,6 +9,7 @@ import {
   PROTOCOL_NONE,
 } from '@lbd/graph/src/layout.ts';
 import {
+  ICMP6_TIME_EXCEEDED,
   IP6_BYTES,
   IP6_EXTENSION_LENGTH,
   IP6_EXTENSION_NEXT,
@@ -32,9 +33,12 @@ import {
   IP6_INPUT_HOP_LIMIT_EXCEEDED,
   IP6_INPUT_TRUNCATED,
 } from '../src/nodes/places.ts';
+import { askIcmpError } from './icmp-error.ts';
+import { goodSource6 } from './ip6.ts';
 import { allNexts, setNext } from './next.ts';
 
 const DROP: u32 = 0;
+const ICMP_ERROR: u32 = 1;
 
 /** Validates the IPv6 header, trims Ethernet padding, walks extension headers and says where the L4 header is. */
 export function ip6Input(node: usize, vector: usize, count: i32, nexts: usize): i32 {
@@ -45,12 +49,22 @@ export function ip6Input(node: usize, vector: usize, count: i32, nexts: usize): 
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
-    const slot = valid(node, meta, dataOf(frames, buffer, meta)) ? <u32>nextFeature(arc, meta) : DROP;
+    const ip = dataOf(frames, buffer, meta);
+    let slot = DROP;
+    if (valid(node, meta, ip)) {
+      slot = <u32>nextFeature(arc, meta);
+      if (load<u8>(ip, IP6_HOP_LIMIT) == 0) {
+        reason(node, meta, IP6_INPUT_HOP_LIMIT_EXCEEDED);
+        askIcmpError(meta, ICMP6_TIME_EXCEEDED, 0, 0);
+        slot = ICMP_ERROR;
+      }
+    }
     differ |= setNext(nexts, i, slot);
   }
   return allNexts(nexts, differ);
 }
 
+/** Hop limit aside. */
 // @ts-ignore: decorator
 @inline function valid(node: usize, meta: usize, ip: usize): bool {
   const available: u32 = load<u16>(meta, META_LENGTH);
@@ -58,12 +72,7 @@ export function ip6Input(node: usize, vector: usize, count: i32, nexts: usize): 
   if (load<u8>(ip) >> 4 != 6) return drop(node, meta, IP6_INPUT_BAD_VERSION);
   const length = <u32>bswap<u16>(load<u16>(ip, IP6_LENGTH)) + IP6_BYTES;
   if (length > available) return drop(node, meta, IP6_INPUT_TRUNCATED);
-  if (load<u8>(ip, IP6_HOP_LIMIT) == 0) return drop(node, meta, IP6_INPUT_HOP_LIMIT_EXCEEDED);
-  // a multicast source, or the loopback address (RFC 4291, sections 2.7 and 2.5.3); :: has no way back either
-  const sourceHigh = load<u64>(ip, IP6_SOURCE);
-  if ((sourceHigh & 0xff) == 0xff || (sourceHigh == 0 && (load<u64>(ip, IP6_SOURCE + 8) & ~(<u64>1 << 56)) == 0)) {
-    return drop(node, meta, IP6_INPUT_BAD_SOURCE);
-  }
+  if (!goodSource6(ip + IP6_SOURCE)) return drop(node, meta, IP6_INPUT_BAD_SOURCE);
   store<u16>(meta, length, META_LENGTH);
   const protocol: u32 = load<u8>(ip, IP6_NEXT_HEADER);
   if (isExtension(protocol)) return walk(node, meta, ip, length, protocol);

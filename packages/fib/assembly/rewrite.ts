@@ -1,8 +1,13 @@
 import { bufferAt, dataOf, framesOf, metadataOf, metaOf, reason } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
-import { META_DATA, META_DPO, META_LENGTH, META_TX, NODE_DATA } from '@lbd/graph/src/layout.ts';
+import { META_DATA, META_DPO, META_LENGTH, META_OPAQUE, META_TX, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import {
   ETHERNET_BYTES,
+  ICMP4_FRAGMENTATION_NEEDED,
+  ICMP4_TIME_EXCEEDED,
+  ICMP4_UNREACHABLE,
+  ICMP6_PACKET_TOO_BIG,
+  ICMP6_TIME_EXCEEDED,
   IP4_CHECKSUM,
   IP4_DF,
   IP4_FRAGMENT,
@@ -18,17 +23,20 @@ import {
   ADJACENCY_REWRITE,
 } from '../src/layout.ts';
 import {
-  REWRITE_FRAGMENTATION_NEEDED,
   REWRITE_INTERFACE_DOWN,
   REWRITE_TOO_BIG,
   REWRITE_TTL_EXPIRED,
 } from '../src/nodes/places.ts';
 import { adjacencyOf } from './dpo.ts';
+import { askIcmpError } from './icmp-error.ts';
 import { allNexts, setNext } from './next.ts';
 
 const INTERFACE_OUTPUT: u32 = 0;
 const DROP: u32 = 1;
 const GLEAN: u32 = 2;
+const ICMP_ERROR: u32 = 3;
+/** ip4-rewrite alone. */
+const FRAG: u32 = 4;
 
 /** Counts TTL down, puts the adjacency's Ethernet header in front. The node's data: address of adjacency 0. */
 export function ip4Rewrite(node: usize, vector: usize, count: i32, nexts: usize): i32 {
@@ -44,10 +52,7 @@ export function ip4Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
     if (at == from) {
       const buffer: usize = load<u32>(at);
       const meta = metaOf(metadata, buffer);
-      const ip = dataOf(frames, buffer, meta);
-      const df = (bswap<u16>(load<u16>(ip, IP4_FRAGMENT)) & IP4_DF) != 0;
-      const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
-      slot = refuse(node, meta, adjacency, load<u8>(ip, IP4_TTL), df ? REWRITE_FRAGMENTATION_NEEDED : REWRITE_TOO_BIG);
+      slot = refuse4(node, meta, dataOf(frames, buffer, meta), adjacencyOf(adjacencies, load<u32>(meta, META_DPO)));
       at += 4;
     }
     if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
@@ -92,7 +97,7 @@ export function ip6Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
     if (hopLimit > 1 && <u32>load<u16>(meta, META_LENGTH) <= load<u32>(adjacency, ADJACENCY_MTU)) {
       store<u8>(ip, hopLimit - 1, IP6_HOP_LIMIT);
       encapsulate(meta, ip, adjacency);
-    } else slot = refuse(node, meta, adjacency, hopLimit, REWRITE_TOO_BIG);
+    } else slot = refuse6(node, meta, adjacency, hopLimit);
     differ |= setNext(nexts, i, slot);
   }
   return allNexts(nexts, differ);
@@ -107,12 +112,49 @@ export function ip6Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
   store<u16>(meta, load<u32>(adjacency, ADJACENCY_INTERFACE), META_TX);
 }
 
-/** Why a packet can't be sent: its adjacency is not usable (and has an MTU of 0), it has run too far, it is too big. */
-function refuse(node: usize, meta: usize, adjacency: usize, ttl: u32, tooBig: u32): u32 {
+/** What becomes of a packet that can't be sent: it has run too far, its adjacency is not usable, it is too big. */
+function refuse4(node: usize, meta: usize, ip: usize, adjacency: usize): u32 {
+  if (load<u8>(ip, IP4_TTL) <= 1) {
+    reason(node, meta, REWRITE_TTL_EXPIRED);
+    askIcmpError(meta, ICMP4_TIME_EXCEEDED, 0, 0);
+    return ICMP_ERROR;
+  }
+  const mtu = load<u32>(adjacency, ADJACENCY_MTU);
+  if (!tooBig(meta, adjacency, mtu)) return unusable(node, meta, adjacency);
+  if (load<u16>(ip, IP4_FRAGMENT) & bswap<u16>(<u16>IP4_DF)) {
+    reason(node, meta, REWRITE_TOO_BIG);
+    askIcmpError(meta, ICMP4_UNREACHABLE, ICMP4_FRAGMENTATION_NEEDED, mtu);
+    return ICMP_ERROR;
+  }
+  store<u32>(meta, mtu, META_OPAQUE);
+  return FRAG;
+}
+
+/** The same. */
+function refuse6(node: usize, meta: usize, adjacency: usize, hopLimit: u32): u32 {
+  if (hopLimit <= 1) {
+    reason(node, meta, REWRITE_TTL_EXPIRED);
+    askIcmpError(meta, ICMP6_TIME_EXCEEDED, 0, 0);
+    return ICMP_ERROR;
+  }
+  const mtu = load<u32>(adjacency, ADJACENCY_MTU);
+  if (!tooBig(meta, adjacency, mtu)) return unusable(node, meta, adjacency);
+  reason(node, meta, REWRITE_TOO_BIG);
+  askIcmpError(meta, ICMP6_PACKET_TOO_BIG, 0, mtu);
+  return ICMP_ERROR;
+}
+
+/** True if the packet is too big for the adjacency, and nothing else is wrong: the MTU is 0 if anything else is. */
+// @ts-ignore: decorator
+@inline function tooBig(meta: usize, adjacency: usize, mtu: u32): bool {
+  // it may have become usable just now
+  return load<u32>(adjacency, ADJACENCY_FLAGS) == 0 && mtu != 0 && mtu < <u32>load<u16>(meta, META_LENGTH);
+}
+
+/** Where packets to an adjacency go that is incomplete or down. */
+function unusable(node: usize, meta: usize, adjacency: usize): u32 {
   const flags = load<u32>(adjacency, ADJACENCY_FLAGS);
-  if (ttl <= 1) reason(node, meta, REWRITE_TTL_EXPIRED);
-  else if (flags & ADJACENCY_DOWN) reason(node, meta, REWRITE_INTERFACE_DOWN);
-  else if (flags & ADJACENCY_INCOMPLETE) return GLEAN;
-  else reason(node, meta, tooBig);
+  if ((flags & ADJACENCY_DOWN) == 0 && flags & ADJACENCY_INCOMPLETE) return GLEAN;
+  reason(node, meta, REWRITE_INTERFACE_DOWN);
   return DROP;
 }

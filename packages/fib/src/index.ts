@@ -13,7 +13,8 @@ export type {
 export * from './layout.ts';
 export { LoadBalances, type WeightedDpo } from './load-balances.ts';
 export type { ResolveRequest } from './nodes/glean.ts';
-export { addIpNodes } from './nodes/index.ts';
+export type { IcmpErrorLimit } from './nodes/icmp.ts';
+export { addIpNodes, type IpNodeOptions } from './nodes/index.ts';
 export { DPO } from './nodes/lookup.ts';
 export { lookupCounters } from './nodes/lookup-counters.ts';
 export { type Quiescence, Reclaimer } from './reclaimer.ts';

@@ -109,3 +109,39 @@ export const ADJACENCY_DOWN = 2;
 export const LOAD_BALANCE_MASK = 0;
 export const LOAD_BALANCE_BUCKETS = 4;
 export const LOAD_BALANCE_MAX_BUCKETS = 64;
+
+// ---- ICMP errors ---------------------------------------------------------------------------------------------------
+// Who sends a packet to ip4-icmp-error or ip6-icmp-error says in META_OPAQUE which error: type, code, and MTU in host order
+// (0 if the error has none).
+
+export const ICMP_ERROR_TYPE_SHIFT = 24;
+export const ICMP_ERROR_CODE_SHIFT = 16;
+export const ICMP_ERROR_MTU_MASK = 0xffff;
+/** Longest ICMP error, bytes: what every host takes (RFC 1812, section 4.3.2.3). */
+export const ICMP4_ERROR_BYTES = 576;
+/** Longest ICMPv6 error, bytes: the least MTU of IPv6 (RFC 4443, section 2.4 c). */
+export const ICMP6_ERROR_BYTES = 1280;
+
+// ---- Token buckets -------------------------------------------------------------------------------------------------
+
+/** u32: tokens a second. */
+export const TOKEN_BUCKET_RATE = 0;
+/** u32: tokens that it holds, at most. */
+export const TOKEN_BUCKET_BURST = 4;
+/** u32: what it holds, in thousandths of a token. */
+export const TOKEN_BUCKET_TOKENS = 8;
+/** u32: WORKER_NOW_MS when that was. */
+export const TOKEN_BUCKET_SINCE = 12;
+export const TOKEN_BUCKET_BYTES = 16;
+
+// ---- Fragments on their way from ip4-frag to ip4-frag-input: a ring of buffer indices ------------------------------
+
+/** u32: how many were put in, ever; wraps. */
+export const FRAGMENTS_IN = 0;
+/** u32: how many were taken out, ever; wraps. */
+export const FRAGMENTS_OUT = 4;
+/** FRAGMENTS_ROOM u32. */
+export const FRAGMENTS_RING = 64;
+/** A power of two. */
+export const FRAGMENTS_ROOM = 1024;
+export const FRAGMENTS_BYTES = 4160;

@@ -92,6 +92,13 @@ import {
   store<u32>(<usize>load<u32>(worker, WORKER_FREE) + (n << 2), <u32>buffer);
   store<u32>(worker, <u32>(n + 1), WORKER_FREE_COUNT);
 }
+/** Takes a free buffer of the worker: there must be one, see WORKER_FREE_COUNT. */
+// @ts-ignore: decorator
+@inline export function takeBuffer(worker: usize): usize {
+  const n = load<u32>(worker, WORKER_FREE_COUNT) - 1;
+  store<u32>(worker, n, WORKER_FREE_COUNT);
+  return load<u32>(<usize>load<u32>(worker, WORKER_FREE) + (<usize>n << 2));
+}
 /**
  * Loads the cache lines at `count` addresses (u32 each at `addresses`), so that the loop that uses them does not wait. It
  * does nothing else, and four in a step: a load that misses holds up what follows once the reorder buffer is full, so

@@ -55,10 +55,10 @@ export class TestBench {
     return this;
   }
 
-  /** Breathes until all that was queued has gone through; returns what reached a sink since the last call. */
+  /** Breathes until all that was queued has gone through, and nothing comes in; returns what reached a sink meanwhile. */
   run(): SentPacket[] {
     this.sent.length = 0;
-    while (this.#source.length > 0) this.runtime.breathe();
+    while (this.runtime.breathe() > 0 || this.#source.length > 0);
     return [...this.sent];
   }
 

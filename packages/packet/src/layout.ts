@@ -72,6 +72,14 @@ export const IP4_DF = 0x4000;
 export const IP4_MF = 0x2000;
 /** In IP4_FRAGMENT: the offset. */
 export const IP4_OFFSET_MASK = 0x1fff;
+/** Bytes of the longest packet. */
+export const IP4_MOST_BYTES = 65535;
+/** First byte of an option, of one byte: no more options. */
+export const IP4_OPTION_END = 0;
+/** First byte of an option, of one byte: nothing. All others have their length, bytes, in the second. */
+export const IP4_OPTION_NOTHING = 1;
+/** In the first byte of an option: each fragment has it, not the first one alone. */
+export const IP4_OPTION_COPIED = 0x80;
 
 // ---- IPv6 (RFC 8200) -----------------------------------------------------------------------------------------------
 
@@ -178,6 +186,7 @@ export const ICMP4_ECHO_REPLY = 0;
 export const ICMP4_UNREACHABLE = 3;
 /** Code of ICMP4_UNREACHABLE. */
 export const ICMP4_FRAGMENTATION_NEEDED = 4;
+export const ICMP4_SOURCE_QUENCH = 4;
 export const ICMP4_REDIRECT = 5;
 export const ICMP4_ECHO = 8;
 export const ICMP4_TIME_EXCEEDED = 11;
@@ -186,8 +195,10 @@ export const ICMP6_UNREACHABLE = 1;
 export const ICMP6_PACKET_TOO_BIG = 2;
 export const ICMP6_TIME_EXCEEDED = 3;
 export const ICMP6_PARAMETER_PROBLEM = 4;
+/** Lower types are errors. */
 export const ICMP6_ECHO = 128;
 export const ICMP6_ECHO_REPLY = 129;
+export const ICMP6_REDIRECT = 137;
 
 // ---- GRE (RFC 2784, 2890) ------------------------------------------------------------------------------------------
 

@@ -245,12 +245,11 @@ describe('refusing', () => {
       'punt',
       'ip6-lookup: link local',
     ],
-    ['too big', packet(ether, ip4(flow), udp(), new Uint8Array(1473)), undefined, 'ip4-rewrite: too big'],
     [
       'too big with DF',
       packet(ether, ip4({ ...flow, df: true }), udp(), new Uint8Array(1473)),
       undefined,
-      'ip4-rewrite: fragmentation needed',
+      'ip4-rewrite: too big',
     ],
     ['too big 6', packet(ether, ip6(flow6), udp(), new Uint8Array(1453)), undefined, 'ip6-rewrite: too big'],
   ])('%s', (_name, bytes, end, why) => {

@@ -24,7 +24,19 @@ export const L4_CHECKSUM_COMPLETED = 0;
 export const REWRITE_TTL_EXPIRED = 0;
 export const REWRITE_INTERFACE_DOWN = 1;
 export const REWRITE_TOO_BIG = 2;
-/** ip4-rewrite alone. */
-export const REWRITE_FRAGMENTATION_NEEDED = 3;
 
 export const LOCAL_PUNTED = 0;
+
+export const ICMP_ERROR_SENT = 0;
+export const ICMP_ERROR_NOT_ALLOWED = 1;
+export const ICMP_ERROR_NO_ADDRESS = 2;
+export const ICMP_ERROR_TOO_MANY = 3;
+
+export const ICMP_ECHO_REPLIES = 0;
+export const ICMP_ECHO_NOT_A_REQUEST = 1;
+
+export const FRAG_DATAGRAMS = 0;
+export const FRAG_FRAGMENTS = 1;
+export const FRAG_NOT_ALLOWED = 2;
+export const FRAG_NO_BUFFER = 3;
+export const FRAG_NO_ROOM = 4;

@@ -3,17 +3,18 @@ import { describe } from '@lbd/packet';
 import { kernels } from '../kernels.ts';
 
 const counters = {
-  'ttl expired': 'TTL or hop limit would become 0: dropped',
+  'ttl expired': 'TTL or hop limit would become 0: answered with ICMP time exceeded',
   'interface down': 'the next hop’s interface is down: dropped',
-  'too big': 'larger than the MTU of the next hop’s interface: dropped',
+  'too big':
+    'larger than the MTU of the way to the next hop, and not to be fragmented: answered with ICMP, which names the MTU',
 };
 
-function rewriteNode(family: 4 | 6, adjacencies: number, more: Record<string, string>): NodeDeclaration {
+function rewriteNode(family: 4 | 6, adjacencies: number, ...more: string[]): NodeDeclaration {
   const name = `ip${family}-rewrite`;
   return {
     name,
-    next: ['interface-output', 'drop', `ip${family}-glean`],
-    counters: { ...counters, ...more },
+    next: ['interface-output', 'drop', `ip${family}-glean`, `ip${family}-icmp-error`, ...more],
+    counters,
     dataBytes: 4,
     init: (memory, address) => {
       memory.u32[address >>> 2] = adjacencies;
@@ -23,11 +24,8 @@ function rewriteNode(family: 4 | 6, adjacencies: number, more: Record<string, st
   };
 }
 
-/** Sends IPv4 packets to an adjacency. @param adjacencies address of adjacency 0 */
-export const ip4Rewrite = (adjacencies: number): NodeDeclaration =>
-  rewriteNode(4, adjacencies, {
-    'fragmentation needed': 'larger than the MTU of the next hop’s interface, and must not be fragmented: dropped',
-  });
+/** Sends IPv4 packets to an adjacency, in fragments where need be. @param adjacencies address of adjacency 0 */
+export const ip4Rewrite = (adjacencies: number): NodeDeclaration => rewriteNode(4, adjacencies, 'ip4-frag');
 
 /** Sends IPv6 packets to an adjacency. @param adjacencies address of adjacency 0 */
-export const ip6Rewrite = (adjacencies: number): NodeDeclaration => rewriteNode(6, adjacencies, {});
+export const ip6Rewrite = (adjacencies: number): NodeDeclaration => rewriteNode(6, adjacencies);
