@@ -113,8 +113,10 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = ~(sum + (sum >>> 16)) & 0xffff;
   const outer = ip - GRE4_OVERHEAD;
-  store<u64>(outer, <u64>(0x45 | (tos << 8) | (length << 16)));
-  store<u64>(outer, <u64>(OUTER_TTL | (PROTOCOL_GRE << 8) | (sum << 16)) | (<u64>source << 32), 8);
+  const first: u32 = 0x45 | (tos << 8) | (length << 16);
+  const third: u32 = OUTER_TTL | (PROTOCOL_GRE << 8) | (sum << 16);
+  store<u64>(outer, <u64>first);
+  store<u64>(outer, <u64>third | (<u64>source << 32), 8);
   store<u64>(outer, <u64>to | (<u64>greHeader(ip) << 32), 16);
   prepend(meta, GRE4_OVERHEAD);
 }

@@ -104,7 +104,8 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, lb: usize, 
   // The traffic class lies across the first two bytes, behind the version; the flow label is 0.
   const first: u32 = 0x60 | (trafficClass >>> 4) | ((trafficClass & 15) << 12);
   const outer = ip - GRE6_OVERHEAD;
-  store<u64>(outer, <u64>first | (<u64>(payload | (PROTOCOL_GRE << 16) | (OUTER_TTL << 24)) << 32));
+  const second: u32 = payload | (PROTOCOL_GRE << 16) | (OUTER_TTL << 24);
+  store<u64>(outer, <u64>first | (<u64>second << 32));
   v128.store(outer, source, IP6_SOURCE);
   v128.store(outer, v128.load(server, AS_ADDRESS), IP6_DESTINATION);
   store<u32>(outer, greHeader(ip), IP6_BYTES);
