@@ -106,6 +106,8 @@ export const WORKER_NEXTS = 40;
 export const WORKER_INTERFACE_COUNTERS = 44;
 /** u32: address of the worker's counters, u64 each, by graph-wide index (that is what META_REASON holds). */
 export const WORKER_COUNTERS = 48;
+/** u32: how many buffers nodes keep, to give them back by an input node. While there are any, the worker sleeps for moments only. */
+export const WORKER_HELD = 52;
 export const WORKER_BYTES = 64;
 
 // ---- Counters of the graph itself: graph-wide indices --------------------------------------------------------------

@@ -97,6 +97,11 @@ export class Runtime {
     this.#tick();
   }
 
+  /** True while nodes keep buffers that an input node will give back. */
+  get holds(): boolean {
+    return this.#memory.u32[(this.#worker.block + L.WORKER_HELD) >>> 2] !== 0;
+  }
+
   /** Polls every input once and moves what came to the end of the graph. Returns the packets that came in. */
   breathe(): number {
     const now = this.#tick();

@@ -57,6 +57,9 @@ export const HELD_COUNT = 0;
 export const HELD_TAIL = 4;
 /** u32: place at which the next look starts. */
 export const HELD_CURSOR = 8;
+/** u32: FRAGMENTS_ADDED when the look that is under way began, and when the last complete one did. */
+export const HELD_ROUND = 12;
+export const HELD_SEEN = 16;
 /** The ring follows: HELD_SLOTS of 1 << HELD_SHIFT bytes. */
 export const HELD_BYTES = 64;
 /** Slots of the ring, a power of two. The last this many that came can wait, no more. */
@@ -84,3 +87,13 @@ export const FRAGMENT_OVERDUE = 0x40000000;
 export const FRAGMENTS_NEXT_DROP = 0;
 export const FRAGMENTS_NEXT_PUNT = 1;
 export const FRAGMENTS_NEXT_HOLD = 2;
+export const FRAGMENTS_NEXT_ICMP4_ERROR = 3;
+export const FRAGMENTS_NEXT_ICMP6_ERROR = 4;
+export const FRAGMENTS_NEXT_FRAG = 5;
+
+export const FRAGMENTS_COUNT_UNKNOWN = 0;
+export const FRAGMENTS_COUNT_LEFT = 1;
+export const FRAGMENTS_COUNT_OVERLAPPING = 2;
+export const FRAGMENTS_COUNT_TTL_EXPIRED = 3;
+export const FRAGMENTS_COUNT_TOO_BIG = 4;
+export const FRAGMENTS_COUNT_NOT_FRAGMENTED = 5;

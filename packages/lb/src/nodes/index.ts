@@ -1,7 +1,7 @@
 import type { Feature, NodeDeclaration } from '@lbd/graph';
 import type { LbHandles } from '../tables.ts';
 import { chooserNodes } from './choosers.ts';
-import { fragmentsNode } from './fragments.ts';
+import { fragmentNodes } from './fragments.ts';
 import { nodePortFeature, nodePortNode } from './nodeport.ts';
 
 export { ENCAP_FAN_OUT } from './choosers.ts';
@@ -11,7 +11,7 @@ export { ENCAP_FAN_OUT } from './choosers.ts';
  * DPOs of VIPs.
  */
 export function lbNodes(lb: LbHandles): readonly NodeDeclaration[] {
-  return [...chooserNodes(lb), fragmentsNode(lb), nodePortNode(lb)];
+  return [...chooserNodes(lb), ...fragmentNodes(lb), nodePortNode(lb)];
 }
 
 /** Nodes of the load balancer that are features. All are for every interface. */

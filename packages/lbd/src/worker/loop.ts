@@ -7,6 +7,8 @@ import { type FromWorker, STATUS_BREATHS, STATUS_MAIL, STATUS_SLEEPS, type ToWor
 const SPINS = 300;
 /** Longest sleep, milliseconds: the worker's clock goes on, which expiries are counted by. */
 const SLEEP_MS = 1000;
+/** The same while nodes keep packets: another worker may bring what they wait for. */
+const HOLDING_SLEEP_MS = 5;
 
 export interface LoopParts {
   readonly memory: Memory;
@@ -73,20 +75,21 @@ export class WorkerLoop {
 
   /** Sleeps until there are packets or mail. It holds no reference into shared tables meanwhile. */
   #rest(): void {
-    const { memory, drivers, epoch, poll } = this.#parts;
+    const { memory, runtime, drivers, epoch, poll } = this.#parts;
     if (this.#checkFinished()) return;
     if (drivers.some((driver) => driver.pending?.() ?? false)) return;
     epoch.offline();
     memory.f64[this.#sleeps]! += 1;
-    if (poll) poll(SLEEP_MS);
-    else Atomics.wait(memory.i32, this.#mail, 0, SLEEP_MS);
+    const milliseconds = runtime.holds ? HOLDING_SLEEP_MS : SLEEP_MS;
+    if (poll) poll(milliseconds);
+    else Atomics.wait(memory.i32, this.#mail, 0, milliseconds);
     epoch.online();
   }
 
   /** Tells, once, that every input has ended. */
   #checkFinished(): boolean {
-    const { drivers, send } = this.#parts;
-    if (this.#finished || !drivers.every((driver) => driver.finished?.() ?? false)) return false;
+    const { runtime, drivers, send } = this.#parts;
+    if (this.#finished || runtime.holds || !drivers.every((driver) => driver.finished?.() ?? false)) return false;
     this.#finished = true;
     this.#sendTraces();
     send({ kind: 'finished' });
