@@ -1,5 +1,7 @@
 import type { Feature, NodeDeclaration } from '@lbd/graph';
 import type { Arena, Epochs } from '@lbd/memory';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { checkEncap } from './encap-check.ts';
 import type { SessionUsage, VipSpec } from './model.ts';
 import type { LbHandles } from './tables.ts';
 
@@ -7,10 +9,22 @@ export type Family = 4 | 6;
 export type Need = 'required' | 'refused';
 
 /**
- * An encapsulation: how packets are rewritten towards the server that was chosen for them. The built-in ones are made
- * of nothing else.
+ * The version of this interface, and of the layouts that kernels of encaps compile in. lbd loads plugins of its own version
+ * only; it is raised by any change that a plugin built before would not survive.
  */
-export interface Encap<State = unknown> {
+export const ENCAP_API = 1;
+
+/** What is said of an encap without a schema: nothing. */
+export type NoOptions = Readonly<Record<string, unknown>>;
+
+/**
+ * An encapsulation: how packets are rewritten towards the server that was chosen for them. The built-in ones are made
+ * of nothing else. Without arguments, the type of an encap whatever its state and options.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: what an encap allocates goes to its own nodes, and nobody else looks into it
+export interface Encap<State = any, Options = any> {
+  /** The version of this interface that it was written for; `defineEncap` fills it in. */
+  readonly api?: number;
   /** As in `lb vip ... encap <name>`; also the name of its rewriting node. */
   readonly name: string;
   /** What it does, in a line, for `show lb encaps`. */
@@ -36,12 +50,19 @@ export interface Encap<State = unknown> {
     readonly dscp: Need;
   };
   /**
+   * What the configuration may say of it, in `encaps.<name>`: a schema of any library that implements Standard Schema (zod,
+   * valibot, arktype ...). It is validated when lbd starts, also if nothing is configured (then as `{}`); refuse keys that
+   * are not known. Left out: it has no options.
+   */
+  readonly options?: StandardSchemaV1<unknown, Options>;
+  /**
    * Allocates what its nodes share, in the control plane; returns plain data, which workers are given too.
+   * @param options what the schema made of the configuration
    * @param tables addresses of the forwarding tables
    */
   readonly allocate?: (
     arena: Arena,
-    options: Readonly<Record<string, unknown>>,
+    options: Options,
     tables: { readonly fib4: number; readonly fib6: number },
   ) => State;
   /**
@@ -80,12 +101,10 @@ export interface EncapControl {
   usage?(): SessionUsage;
 }
 
-/** Checks a definition and gives it its type. @throws TypeError that says what is missing */
-export function defineEncap<State>(encap: Encap<State>): Encap<State> {
-  if (!/^[a-z][a-z0-9-]*$/.test(encap.name)) throw new TypeError(`encap name "${encap.name}": must be kebab case`);
-  if (encap.vipFamilies.length === 0) throw new TypeError(`encap ${encap.name}: vipFamilies is empty`);
-  if (!Number.isInteger(encap.overhead) || encap.overhead < 0 || encap.overhead > 200) {
-    throw new TypeError(`encap ${encap.name}: overhead ${encap.overhead}: must be 0 to 200 bytes`);
-  }
-  return encap;
+/**
+ * Checks a definition, gives it its type and states the version of the interface.
+ * @throws TypeError that names the encap and the field, and says what is allowed
+ */
+export function defineEncap<State, Options = NoOptions>(encap: Encap<State, Options>): Encap<State, Options> {
+  return checkEncap({ api: ENCAP_API, ...encap });
 }

@@ -7,6 +7,7 @@ export type LbErrorCode =
   | 'LBD_LB_AS_LOOPS'
   | 'LBD_LB_FAMILY'
   | 'LBD_LB_ENCAP'
+  | 'LBD_LB_ENCAP_OPTIONS'
   | 'LBD_LB_INVALID'
   | 'LBD_LB_UNSUPPORTED'
   | 'LBD_LB_FULL';

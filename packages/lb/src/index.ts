@@ -1,4 +1,14 @@
-export { defineEncap, type Encap, type EncapControl, type EncapHost, type Family } from './encap.ts';
+export {
+  defineEncap,
+  ENCAP_API,
+  type Encap,
+  type EncapControl,
+  type EncapHost,
+  type Family,
+  type NoOptions,
+} from './encap.ts';
+export { checkEncap } from './encap-check.ts';
+export { describeOptions, type EncapOption, encapOptions } from './encap-options.ts';
 export { LbError, type LbErrorCode } from './errors.ts';
 export type { LbHost, LbTask } from './host.ts';
 export * from './layout.ts';

@@ -102,6 +102,28 @@ export interface SessionUsage {
   readonly capacity: number;
 }
 
+/** An option of an encap, with the value that it has. */
+export interface EncapOptionState {
+  readonly name: string;
+  readonly value: unknown;
+  /** What is allowed, in words; empty if the encap's schema does not say. */
+  readonly allowed: string;
+  readonly description: string;
+}
+
+/** An encap that VIPs may have, for `show lb encaps`. */
+export interface EncapState {
+  readonly name: string;
+  readonly summary: string;
+  readonly vipFamilies: readonly (4 | 6)[];
+  readonly serverFamily: 4 | 6;
+  /** Bytes. */
+  readonly overhead: number;
+  /** The package that it comes from. */
+  readonly from: string;
+  readonly options: readonly EncapOptionState[];
+}
+
 export interface LbSummary {
   readonly conf: LbConfState;
   readonly vips: number;

@@ -26,6 +26,7 @@ import { type SentPacket, TestBench } from '@lbd/graph/testing';
 import { Arena, Epochs } from '@lbd/memory';
 import { addressBytes } from '@lbd/packet';
 import type { Encap, EncapControl } from './encap.ts';
+import { encapOptions } from './encap-options.ts';
 import type { LbHost } from './host.ts';
 import {
   allocateLb,
@@ -38,13 +39,11 @@ import {
   runLbTask,
 } from './index.ts';
 
-/** An encap whatever its state: what it allocates is handed to its nodes, and nobody else looks into it. */
-type AnyEncap = Omit<Encap<never>, 'allocate'> & Pick<Encap, 'allocate'>;
-
 export interface LbBenchOptions {
   readonly sizes?: Partial<LbSizes>;
   /** Makes a forwarding table in the arena; its address goes to encaps' allocate. That of the bench unless given. */
   readonly fib?: (arena: Arena) => number;
+  /** What the configuration says of the encaps: of each the same. */
   readonly encapOptions?: Readonly<Record<string, unknown>>;
   /** In place of parts of the host, for what a dataplane may refuse. */
   readonly host?: Partial<LbHost>;
@@ -103,14 +102,15 @@ export class LbBench {
     this.lb = new LoadBalancer(host, parts.handles, parts.encaps, controls);
   }
 
-  static async create(encaps: readonly AnyEncap[], options: LbBenchOptions = {}): Promise<LbBench> {
+  static async create(encaps: readonly Encap[], options: LbBenchOptions = {}): Promise<LbBench> {
     const arena = Arena.create(512 * 1024 * 1024);
     const epochs = new Epochs(arena, 1);
     const handles = allocateLb(arena, { workers: 1, ...options.sizes });
     const tables = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
     const fib = { fib4: options.fib?.(arena) ?? tables.fib4.address, fib6: tables.fib6.address };
-    const all = encaps as unknown as Encap[];
-    const states = all.map((encap) => encap.allocate?.(arena, options.encapOptions ?? {}, fib));
+    const all = [...encaps];
+    const given = await Promise.all(all.map((encap) => encapOptions(encap, options.encapOptions)));
+    const states = all.map((encap, i) => encap.allocate?.(arena, given[i], fib));
     const graph = new Graph().add(rxNode);
     addIpNodes(graph, tables.addresses);
     graph.add(...lbNodes(handles), ...all.flatMap((encap, i) => encap.nodes(handles, states[i])));
