@@ -33,8 +33,9 @@ export interface GraphLayout {
   readonly workers: readonly WorkerLayout[];
 }
 
-/** Statistics of a node in one worker, three f64: calls, packets, nanoseconds. */
-export const STATS_BYTES = 24;
+/** Statistics of a node in one worker, four f64: calls, packets, nanoseconds, and 1 if it is disabled. */
+export const STATS_BYTES = 32;
+export const STATS_DISABLED = 24;
 
 const PAGE = 4096;
 

@@ -21,6 +21,8 @@ export interface LinkedNode {
   readonly fanOutSlot: number;
   /** Graph-wide index of its first counter. */
   readonly firstCounter: number;
+  /** Graph-wide index of the first of its FAILURE_ counters; only internal nodes have them. */
+  readonly failures: number;
   /** Its place on a feature arc. */
   readonly arc?: { readonly name: string; readonly position: number; readonly slot: number };
 }
@@ -43,9 +45,14 @@ export interface LinkedGraph {
 
 const OWN_COUNTERS: readonly Counter[] = [
   { node: 'graph', name: 'no reason', meaning: 'a node sent packets to drop or punt without saying why' },
-  { node: 'graph', name: 'trapped', meaning: 'the node that had the packets failed' },
-  { node: 'graph', name: 'bad next', meaning: 'a node named a next slot that it does not have' },
 ];
+
+/** Counted by the runtime for each internal node, in the order of FAILURE_. */
+const FAILURE_COUNTERS: Readonly<Record<string, string>> = {
+  trapped: 'dropped: the node trapped or threw while it had the packets',
+  'bad next': 'dropped: the node named a next slot that it does not have',
+  disabled: 'dropped: the node is disabled, since it trapped again and again',
+};
 
 /** Collects what packages declare; {@link link} makes a graph of it. Declarations may come in any order. */
 export class Graph {
@@ -168,7 +175,11 @@ export class Graph {
       throw new GraphError('LBD_GRAPH_INVALID', `${kind} node ${declaration.name} must have a next node`);
     }
     const firstCounter = counters.length;
-    for (const [name, meaning] of Object.entries(declaration.counters ?? {})) {
+    const failures = firstCounter + Object.keys(declaration.counters ?? {}).length;
+    for (const [name, meaning] of [
+      ...Object.entries(declaration.counters ?? {}),
+      ...(kind === 'internal' ? Object.entries(FAILURE_COUNTERS) : []),
+    ]) {
       counters.push({ node: declaration.name, name, meaning });
     }
     const linked = {
@@ -177,6 +188,7 @@ export class Graph {
       nexts: names.map((name) => byName.get(name)!),
       fanOutSlot: own.length,
       firstCounter,
+      failures,
     };
     if (!arc) return linked;
     const position = arc.path.indexOf(declaration.name);

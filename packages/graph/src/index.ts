@@ -14,6 +14,13 @@ export {
 export * from './layout.ts';
 export * from './node.ts';
 export { PacketView } from './packet-view.ts';
-export { compileKernels, type KernelModules, Runtime, type RuntimeOptions } from './runtime.ts';
+export {
+  compileKernels,
+  type KernelModules,
+  MAX_TRAPS,
+  type NodeFailure,
+  Runtime,
+  type RuntimeOptions,
+} from './runtime.ts';
 export { type CounterValue, GraphStats, type NodeStats } from './stats.ts';
 export { formatTrace, type Trace, Tracer, type TraceStep } from './trace.ts';

@@ -114,12 +114,17 @@ export const WORKER_BYTES = 64;
 
 /** A packet came to drop or punt and nobody had said why: a fault in the node that sent it. */
 export const REASON_NONE = 0;
-/** The node that had the packet trapped or threw. */
-export const REASON_TRAP = 1;
-/** The node named a next slot that it does not have. */
-export const REASON_BAD_NEXT = 2;
 /** How many of them there are; the nodes' counters follow. */
-export const GRAPH_COUNTERS = 3;
+export const GRAPH_COUNTERS = 1;
+
+// Behind the counters that an internal node declares are three that the runtime counts for it:
+
+/** The node trapped or threw. */
+export const FAILURE_TRAP = 0;
+/** The node named a next slot that it does not have. */
+export const FAILURE_BAD_NEXT = 1;
+/** The node is disabled, since it trapped again and again. */
+export const FAILURE_DISABLED = 2;
 
 // ---- Interfaces ----------------------------------------------------------------------------------------------------
 

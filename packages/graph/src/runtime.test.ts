@@ -7,38 +7,38 @@ import asc from 'assemblyscript/asc';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph } from './graph.ts';
-import { MIXED, NODE_DATA, REASON_BAD_NEXT, VECTOR_SIZE, WORKER_FREE_COUNT } from './layout.ts';
+import { MIXED, NODE_DATA, VECTOR_SIZE, WORKER_FREE_COUNT } from './layout.ts';
 import type { Kernel, NodeDeclaration, NodeFunction } from './node.ts';
 import type { PacketView } from './packet-view.ts';
+import { MAX_TRAPS, type NodeFailure } from './runtime.ts';
 import { TestBench } from './testing.ts';
 
 let folder: string;
 let steerKernel: Kernel;
+let trapModule: URL;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lbd-graph-'));
-  const out = join(folder, 'steer.wasm');
+  steerKernel = { module: await compile('steer'), export: 'steer' };
+  trapModule = await compile('traps');
+}, 60_000);
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Compiles test/assembly/<name>.ts. */
+async function compile(name: string): Promise<URL> {
+  const out = join(folder, `${name}.wasm`);
   const { error, stderr } = await asc.main(
     [
-      ...[
-        'packages/graph/test/assembly/steer.ts',
-        '--outFile',
-        'steer.wasm',
-        '-O2',
-        '--runtime',
-        'stub',
-        '--use',
-        'abort=',
-      ],
-      ...['--importMemory', '--noExportMemory', '--sharedMemory', '--maximumMemory', '65536', '--enable', 'threads'],
+      ...[`packages/graph/test/assembly/${name}.ts`, '--outFile', `${name}.wasm`, '-O2', '--runtime', 'stub'],
+      ...['--use', 'abort=', '--importMemory', '--noExportMemory', '--sharedMemory', '--maximumMemory', '65536'],
+      ...['--enable', 'threads'],
     ],
     { writeFile: async (_, contents) => (await import('node:fs/promises')).writeFile(out, contents) },
   );
   if (error) throw new Error(`${stderr}`);
   expect(readFileSync(out).length).toBeGreaterThan(0);
-  steerKernel = { module: pathToFileURL(out), export: 'steer' };
-}, 60_000);
-afterAll(() => rm(folder, { recursive: true }));
+  return pathToFileURL(out);
+}
 
 /** The node of test/assembly/steer.ts in TypeScript. */
 const steerFunction: NodeFunction = (context, vector, count, nexts) => {
@@ -158,8 +158,126 @@ describe('runtime', () => {
     };
     const bench = await TestBench.create(new Graph().add(fails), 'fails');
     expect(bench.inject(new Uint8Array(60)).inject(new Uint8Array(60)).run()).toHaveLength(0);
-    expect(bench.counters('graph')).toEqual({ trapped: 2 });
+    expect(bench.counters('fails')).toEqual({ trapped: 2 });
     expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(1);
+  });
+
+  describe('a node that traps', () => {
+    const good = Uint8Array.of(0);
+    const bad = Uint8Array.of(1);
+    /** A node that fails beside one that does not: odd second bytes go to the bad one. */
+    async function between(process: NodeDeclaration['process']) {
+      let now = 0;
+      const failures: NodeFailure[] = [];
+      const sort: NodeDeclaration = {
+        name: 'sort',
+        next: ['bad', 'fine'],
+        process(context, vector, count, nexts) {
+          for (let i = 0; i < count; i++) nexts[i] = context.packet(vector[i]!).rx === 0 ? 1 : 0;
+          return MIXED;
+        },
+      };
+      const graph = new Graph().add(
+        sort,
+        { name: 'bad', next: ['sink'], process },
+        { name: 'fine', next: ['sink'], process: () => 0 },
+      );
+      const runtime = { clock: () => now, onFailure: (failure: NodeFailure) => failures.push(failure) };
+      const bench = await TestBench.create(graph, 'sort', { sizes: { buffersPerWorker: 512 }, runtime });
+      return {
+        bench,
+        failures,
+        pass: (milliseconds: number) => {
+          now += milliseconds;
+        },
+        free: () => bench.arena.memory.u32[(bench.layout.workers[0]!.block + WORKER_FREE_COUNT) >>> 2],
+        disabled: () => bench.stats.runtime().find(({ node }) => node === 'bad')!.disabled,
+      };
+    }
+    const ways: [string, () => NodeDeclaration['process']][] = [
+      ...['trap', 'out_of_bounds', 'overflow', 'divide'].map((name): [string, () => NodeDeclaration['process']] => [
+        `a kernel: ${name}`,
+        () => ({ module: trapModule, export: name }),
+      ]),
+      [
+        'TypeScript that throws',
+        () => (context, vector) => {
+          if (context.packet(vector[0]!).bytes[0] !== 0) throw new Error('broken');
+          return 0;
+        },
+      ],
+      [
+        'TypeScript that throws what can not be printed',
+        () => (context, vector) => {
+          if (context.packet(vector[0]!).bytes[0] !== 0) throw Object.create(null);
+          return 0;
+        },
+      ],
+      [
+        'TypeScript without an end',
+        () => (context, vector) => {
+          const deeper = (n: number): number => deeper(n + 1) + 1;
+          return context.packet(vector[0]!).bytes[0] === 0 ? 0 : deeper(0);
+        },
+      ],
+    ];
+
+    it.each(ways)('costs the packets of its vector, until it is disabled (%s)', async (_, process) => {
+      const { bench, failures, free, disabled } = await between(process());
+      for (let trap = 1; trap <= MAX_TRAPS; trap++) {
+        for (let i = 0; i < 10; i++) bench.inject(bad, 1).inject(good, 0);
+        // The neighbours' packets lose nothing.
+        expect(bench.run()).toHaveLength(10);
+        expect(bench.counters('bad')).toEqual({ trapped: 10 * trap });
+        expect(free()).toBe(512);
+        expect(disabled()).toBe(trap === MAX_TRAPS ? 1 : 0);
+      }
+      expect(failures.map(({ node, disabled }) => [node, disabled])).toEqual([
+        ['bad', false],
+        ['bad', true],
+      ]);
+      // Now not even good packets come to it.
+      expect(bench.inject(good, 1).inject(good, 0).run()).toHaveLength(1);
+      expect(bench.counters('bad')).toEqual({ trapped: 10 * MAX_TRAPS, disabled: 1 });
+      expect(failures).toHaveLength(2);
+    });
+
+    it('is not disabled if it seldom does', async () => {
+      const { bench, disabled, pass } = await between({ module: trapModule, export: 'trap' });
+      for (let trap = 0; trap < 3 * MAX_TRAPS; trap++) {
+        bench.inject(bad, 1).run();
+        pass(60_000 / (MAX_TRAPS - 1) + 1);
+      }
+      expect(disabled()).toBe(0);
+      expect(bench.inject(good, 1).run()).toHaveLength(1);
+    });
+
+    it('says so in a trace', async () => {
+      const { bench } = await between({ module: trapModule, export: 'trap' });
+      for (let trap = 0; trap <= MAX_TRAPS; trap++) {
+        bench.runtime.tracer.add(1);
+        bench.inject(bad, 1).run();
+      }
+      const words = bench.runtime.tracer.take().map(({ steps }) => steps.map(({ text }) => text).join(', '));
+      expect(words[0]).toMatch(/^, , failed: RuntimeError: unreachable, drop$/);
+      expect(words[MAX_TRAPS]).toBe(', , disabled, drop');
+    });
+  });
+
+  it('loses no packet by words that fail', async () => {
+    const trace = () => {
+      throw new Error('no words');
+    };
+    const bench = await TestBench.create(
+      new Graph().add({ name: 'mute', next: ['sink'], process: () => 0, trace }),
+      'mute',
+    );
+    bench.runtime.tracer.add(1);
+    expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(1);
+    expect(bench.runtime.tracer.take()[0]!.steps[1]).toEqual({
+      node: 'mute',
+      text: '(its trace failed: Error: no words)',
+    });
   });
 
   it('drops what a node sends to a slot it does not have', async () => {
@@ -175,8 +293,7 @@ describe('runtime', () => {
     const bench = await TestBench.create(new Graph().add(wrong), 'wrong');
     expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(0);
     expect(bench.inject(new Uint8Array(60)).inject(new Uint8Array(60)).run()).toHaveLength(1);
-    expect(bench.counters('graph')).toEqual({ 'bad next': 2 });
-    expect(REASON_BAD_NEXT).toBe(2);
+    expect(bench.counters('wrong')).toEqual({ 'bad next': 2 });
   });
 
   it('traces the way of a packet in the words of its nodes', async () => {

@@ -4,7 +4,7 @@ import { type Clock, monotonicClock, secondsAt } from './clock.ts';
 import { makeContext } from './context.ts';
 import { GraphError } from './errors.ts';
 import type { LinkedGraph, LinkedNode } from './graph.ts';
-import { type GraphLayout, STATS_BYTES, type WorkerLayout } from './graph-memory.ts';
+import { type GraphLayout, STATS_BYTES, STATS_DISABLED, type WorkerLayout } from './graph-memory.ts';
 import * as L from './layout.ts';
 import { isKernel } from './node.ts';
 import { PacketView } from './packet-view.ts';
@@ -36,13 +36,33 @@ interface RunningNode {
   /** Index of its statistics in the memory's f64 view. */
   readonly stats: number;
   readonly trace: ((packet: PacketView, memory: Memory) => string) | undefined;
+  /** Index of its first FAILURE_ counter. */
+  readonly failures: number;
+  /** When it last trapped (milliseconds), MAX_TRAPS times at most; undefined before the first. */
+  traps: number[] | undefined;
+  disabled: boolean;
   /** Full vectors that wait, and the one being filled (0 if none) with its count. */
   readonly full: number[];
   open: number;
   count: number;
 }
 
+/** So many traps of a node within TRAP_WINDOW_MS, and it is disabled. */
+export const MAX_TRAPS = 8;
+const TRAP_WINDOW_MS = 60_000;
+
+/** A node trapped or threw. */
+export interface NodeFailure {
+  readonly node: string;
+  /** What it died of, in words. */
+  readonly why: string;
+  /** It did so again and again, and is disabled from now on: packets that come to it are dropped. */
+  readonly disabled: boolean;
+}
+
 export interface RuntimeOptions {
+  /** Called when a node traps for the first time, and when it is disabled. */
+  readonly onFailure?: (failure: NodeFailure) => void;
   /** Receives what nodes post() to the control plane. */
   readonly onPost?: (message: unknown) => void;
   /** The system's monotonic clock unless told. For tests and replay. */
@@ -61,6 +81,7 @@ export class Runtime {
   readonly #packet: PacketView;
   readonly #clock: Clock;
   readonly #drop: number;
+  readonly #onFailure: (failure: NodeFailure) => void;
   /** No node before this one has packets pending. */
   #cursor = 0;
 
@@ -80,6 +101,7 @@ export class Runtime {
     this.#nextSlots = memory.u16.subarray(nexts >>> 1, (nexts >>> 1) + L.VECTOR_SIZE);
     this.#packet = new PacketView(memory, layout.frames, layout.metadata);
     this.#drop = graph.byName.get('drop')!.index;
+    this.#onFailure = options.onFailure ?? (() => {});
     const instances = new Map<string, WebAssembly.Exports>();
     this.#nodes = graph.nodes.map((node) => ({
       name: node.declaration.name,
@@ -89,6 +111,9 @@ export class Runtime {
       output: node.declaration.kind === 'output',
       stats: (this.#worker.stats + node.index * STATS_BYTES) >>> 3,
       trace: node.declaration.trace,
+      failures: node.failures,
+      traps: undefined,
+      disabled: false,
       full: [],
       open: 0,
       count: 0,
@@ -154,17 +179,22 @@ export class Runtime {
       this.#spare.push(vector);
       return;
     }
+    if (node.disabled) {
+      this.#fail(node, vector, count, L.FAILURE_DISABLED, 'disabled');
+      return;
+    }
     let slot: number;
     try {
       slot = node.process(node.block, vector, count, this.#worker.nexts);
     } catch (error) {
-      this.#fail(node, vector, count, L.REASON_TRAP, error);
+      this.#fail(node, vector, count, L.FAILURE_TRAP, `failed: ${inWords(error)}`);
+      this.#trapped(node, inWords(error));
       return;
     }
     if (tracing) this.#trace(node, vector, count, false);
     if (slot === L.MIXED) this.#scatter(node, vector, count);
     else if (slot >= 0 && slot < node.nexts.length) this.#handOver(node.nexts[slot]!, vector, count);
-    else this.#fail(node, vector, count, L.REASON_BAD_NEXT);
+    else this.#fail(node, vector, count, L.FAILURE_BAD_NEXT, 'named a next slot it does not have');
   }
 
   /** Gives a whole vector to a node; without copying if the node has none open. */
@@ -188,7 +218,7 @@ export class Runtime {
       const buffer = u32[at + i]!;
       let to = node.nexts[this.#nextSlots[i]!];
       if (to === undefined) {
-        this.#packet.at(buffer).reason = L.REASON_BAD_NEXT;
+        this.#packet.at(buffer).reason = node.failures + L.FAILURE_BAD_NEXT;
         to = this.#drop;
       }
       if (to < this.#cursor) this.#cursor = to;
@@ -210,17 +240,26 @@ export class Runtime {
   }
 
   /** Drops a vector whose node failed. The failure costs these packets and is counted; the graph goes on. */
-  #fail(node: RunningNode, vector: number, count: number, reason: number, error?: unknown): void {
+  #fail(node: RunningNode, vector: number, count: number, failure: number, what: string): void {
     const { u32 } = this.#memory;
     for (let i = 0, at = vector >>> 2; i < count; i++) {
       const packet = this.#packet.at(u32[at + i]!);
-      packet.reason = reason;
-      if ((packet.flags & L.FLAG_TRACED) !== 0) {
-        const what = error === undefined ? 'named a next slot it does not have' : `failed: ${String(error)}`;
-        this.tracer.step(packet.buffer, node.name, what);
-      }
+      packet.reason = node.failures + failure;
+      if ((packet.flags & L.FLAG_TRACED) !== 0) this.tracer.step(packet.buffer, node.name, what);
     }
     this.#handOver(this.#drop, vector, count);
+  }
+
+  /** Notes a trap, and disables the node if it has trapped too often of late: else it would cost time for ever. */
+  #trapped(node: RunningNode, why: string): void {
+    const now = this.#clock();
+    const first = node.traps === undefined;
+    node.traps ??= [];
+    node.traps.push(now);
+    if (node.traps.length > MAX_TRAPS) node.traps.shift();
+    node.disabled = node.traps.length === MAX_TRAPS && now - node.traps[0]! <= TRAP_WINDOW_MS;
+    if (node.disabled) this.#memory.f64[node.stats + (STATS_DISABLED >>> 3)] = 1;
+    if (first || node.disabled) this.#onFailure({ node: node.name, why, disabled: node.disabled });
   }
 
   #pick(input: RunningNode, vector: number, count: number, now: number): void {
@@ -238,8 +277,17 @@ export class Runtime {
     for (let i = 0, at = vector >>> 2; i < count; i++) {
       const packet = this.#packet.at(u32[at + i]!);
       if ((packet.flags & L.FLAG_TRACED) === 0) continue;
-      this.tracer.step(packet.buffer, node.name, node.trace?.(packet, this.#memory) ?? '');
+      this.tracer.step(packet.buffer, node.name, this.#words(node, packet));
       if (last) this.tracer.end(packet.buffer, this.#worker.index);
+    }
+  }
+
+  /** What a node says of a packet. It is told even if the node can't say it: words must not cost packets. */
+  #words({ trace }: RunningNode, packet: PacketView): string {
+    try {
+      return trace?.(packet, this.#memory) ?? '';
+    } catch (error) {
+      return `(its trace failed: ${inWords(error)})`;
     }
   }
 
@@ -286,5 +334,14 @@ export class Runtime {
       throw new GraphError('LBD_GRAPH_KERNEL', `node ${declaration.name}: ${href} does not export ${process.export}`);
     }
     return kernel as Process;
+  }
+}
+
+/** Anything can be thrown, and some things can't even be printed. */
+function inWords(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'something that can not be printed';
   }
 }

@@ -8,6 +8,8 @@ export interface NodeStats {
   readonly calls: number;
   readonly packets: number;
   readonly nanoseconds: number;
+  /** In how many workers it is disabled, since it trapped again and again. */
+  readonly disabled: number;
 }
 
 /** A counter's value. */
@@ -36,7 +38,7 @@ export class GraphStats {
     return this.#graph.nodes.map(({ declaration, index }) => {
       const sum = (offset: number) =>
         workers.reduce((n, { stats }) => n + this.#memory.f64[((stats + index * STATS_BYTES) >>> 3) + offset]!, 0);
-      return { node: declaration.name, calls: sum(0), packets: sum(1), nanoseconds: sum(2) };
+      return { node: declaration.name, calls: sum(0), packets: sum(1), nanoseconds: sum(2), disabled: sum(3) };
     });
   }
 

@@ -46,11 +46,12 @@ describe('punt', () => {
   it('hands a packet back to the driver it came from, and counts why', async () => {
     const made = await bench('punt', PUNT, puntNode);
     const random = (i: number) => (i * 7919) % 3;
+    const trapped = made.graph.byName.get('punt')!.failures;
     for (let i = 0; i < 500; i++)
-      made.inject(frame, random(i), (packet) => Object.assign(packet, { reason: i < 400 ? 1 : 2 }));
+      made.inject(frame, random(i), (packet) => Object.assign(packet, { reason: trapped + (i < 400 ? 0 : 1) }));
     const sent = made.run();
     expect(sent).toHaveLength(500);
     for (const { node, rx } of sent) expect(node).toBe(rx === 0 ? 'sink' : 'second');
-    expect(made.counters('graph')).toEqual({ trapped: 400, 'bad next': 100 });
+    expect(made.counters('punt')).toEqual({ trapped: 400, 'bad next': 100 });
   });
 });
