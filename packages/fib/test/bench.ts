@@ -34,7 +34,7 @@ export interface IpBench {
  */
 export async function ipBench(
   into: string,
-  options: IpNodeOptions & { readonly extend?: (graph: Graph) => void } = {},
+  options: IpNodeOptions & { readonly extend?: (graph: Graph) => void; readonly buffers?: number } = {},
 ): Promise<IpBench> {
   const arena = Arena.create(128 * 1024 * 1024);
   const tables = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
@@ -47,6 +47,7 @@ export async function ipBench(
   const bench = await TestBench.create(graph, into, {
     arena,
     reach: ['interface-output', 'punt'],
+    ...(options.buffers !== undefined && { sizes: { buffersPerWorker: options.buffers } }),
     runtime: { onPost: (message) => posted.push(message), clock: () => made.clock },
   });
   const features = new FeatureTable(arena.memory, bench.graph, bench.layout);

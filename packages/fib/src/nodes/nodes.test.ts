@@ -15,7 +15,17 @@ import {
 } from '@lbd/packet';
 import * as fc from 'fast-check';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connect, counter, type IpBench, ipBench, learn, OUR_MAC, THEIR_MAC } from '../../test/bench.ts';
+import {
+  connect,
+  counter,
+  type IpBench,
+  ipBench,
+  learn,
+  OUR_MAC,
+  type Seen,
+  spyNode,
+  THEIR_MAC,
+} from '../../test/bench.ts';
 import { dpo } from '../dpo.ts';
 import * as L from '../layout.ts';
 
@@ -502,6 +512,26 @@ describe('packets for the host', () => {
     expect(punted).toBe('ip-local: punted');
     expect(send(packet(ether, ip6({ ...flow6, dst: 'fd00::1' }), tcp()))[0]!.node).toBe('punt');
     expect(punted).toBe('ip-local: punted');
+  });
+
+  it('go through the features of the arc ip-local that are enabled where they came in', async () => {
+    const taken: Seen[] = [];
+    const host = await ipBench('ethernet-input', {
+      extend: (graph) => {
+        graph.add(spyNode('taker', taken), { name: 'feature', next: ['taker'], process: () => 0 });
+        graph.feature({ arc: 'ip-local', node: 'feature' });
+      },
+    });
+    connect(host.routes, '10.0.0.1/32', 0, '', 'local');
+    host.features.set('feature', 1, true);
+    const to = (index: number) =>
+      packet(ethernet({ dst: OUR_MAC(index), src: THEIR_MAC }), ip4({ ...flow, dst: '10.0.0.1' }), tcp());
+    host.bench.inject(to(0), 0).inject(to(1), 1).inject(to(0), 0);
+    expect(host.bench.run().map(({ node, rx }) => [node, rx])).toEqual([
+      ['punt', 0],
+      ['punt', 0],
+    ]);
+    expect(taken.map(({ rx }) => rx)).toEqual([1]);
   });
 });
 
