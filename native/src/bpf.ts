@@ -1,7 +1,7 @@
 import { addon } from './addon.ts';
 import { check, NEEDS_BPF, SystemError } from './system-error.ts';
 
-export const BPF_MAP_TYPE = { hash: 1, array: 2, lpmTrie: 11, devmap: 14, xskmap: 17 } as const;
+export const BPF_MAP_TYPE = { hash: 1, array: 2, lruHash: 9, lpmTrie: 11, devmap: 14, xskmap: 17 } as const;
 /** Required for LPM tries. */
 export const BPF_F_NO_PREALLOC = 1;
 export const BPF_PROG_TYPE_XDP = 6;

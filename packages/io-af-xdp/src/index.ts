@@ -22,4 +22,5 @@ export { BpfAssembler, type Register } from './bpf-assembler.ts';
 export { type AfXdpOptions, afXdpOptionsSchema } from './options.ts';
 export type { AfXdpDetails, QueueDetails } from './port.ts';
 export { XdpSteering } from './steering.ts';
-export { type SteeringMaps, XDP_PASS, XDP_REDIRECT, type XdpProgramOptions, xdpProgram } from './xdp-program.ts';
+export type { SteeringMaps } from './xdp/maps.ts';
+export { XDP_PASS, XDP_REDIRECT, type XdpProgramOptions, xdpProgram } from './xdp-program.ts';

@@ -15,7 +15,8 @@ import { MAX_QUEUES } from './layout.ts';
 import { type AfXdpOptions, checkOptions } from './options.ts';
 import type { QueueRoom, QueueRooms } from './rings.ts';
 import type { BoundSocket, Umem } from './umem.ts';
-import { type SteeringMaps, xdpProgram } from './xdp-program.ts';
+import type { SteeringMaps } from './xdp/maps.ts';
+import { xdpProgram } from './xdp-program.ts';
 
 /** A queue of a port. Plain data. */
 export interface QueueDetails {

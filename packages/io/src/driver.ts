@@ -55,25 +55,38 @@ export interface DriverControl {
   close(): Promise<void>;
 }
 
-/** What a driver's packet filter sends to lbd. Changes take effect at once. All addresses are text, as in `10.0.0.0/8`. */
+/**
+ * What a driver's packet filter sends to lbd. Changes take effect at once. All addresses are text, as in `10.0.0.0/8`. What is
+ * added twice must be removed twice; what was not added may be removed. What a driver can not tell apart it leaves to the
+ * kernel where the packets may be other people's: lbd must not stand between the host and its own ssh.
+ * @throws DriverError or SystemError if there is no room for more; nothing has changed then
+ */
 export interface Steering {
   /** All packets to this prefix, on every interface. */
   addPrefix(prefix: string): void;
   removePrefix(prefix: string): void;
-  /** All packets from this address, protocol (6 TCP, 17 UDP) and source port, on interfaces where NAT is on. */
+  /**
+   * On interfaces where NAT is on: all packets from this address, protocol (6 TCP, 17 UDP) and source port; all later fragments
+   * from the address, since they have no ports; and ICMP errors about packets to this address, protocol and port, which
+   * may come from any router, and go to the client.
+   */
   addReturn(address: string, protocol: number, port: number): void;
   removeReturn(address: string, protocol: number, port: number): void;
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void;
   /**
    * All packets of this protocol (6 TCP, 17 UDP) to this port of any local address of the family, on every interface; and
-   * what belongs to them but has no such port: later fragments and ICMP errors to local addresses.
+   * what belongs to them but has no such port: later fragments of these datagrams, and ICMP errors that tell a local
+   * address of a packet that it sent from this port.
    */
   addNodePort(family: 4 | 6, protocol: number, port: number): void;
   removeNodePort(family: 4 | 6, protocol: number, port: number): void;
   /** An address of the host itself: where node ports are. */
   addLocalAddress(address: string): void;
   removeLocalAddress(address: string): void;
-  /** ICMP errors to this address, from which tunnel packets are sent: they are about what lbd put into the tunnel. */
+  /**
+   * ICMP errors that tell this address, from which tunnel packets are sent, of a packet that it sent, on every interface: they
+   * are about what lbd put into the tunnel. Not those about TCP, UDP and ICMP, which are the host's own.
+   */
   addTunnelSource(address: string): void;
   removeTunnelSource(address: string): void;
 }
