@@ -21,6 +21,7 @@ import type {
 import { NewFlowTables } from './new-flow.ts';
 import { portKey } from './port-key.ts';
 import { type LbHandles, RecordPool, readVipCounters } from './tables.ts';
+import { TunnelEnds } from './tunnel-ends.ts';
 import {
   checkServerAddress,
   checkSpec,
@@ -52,6 +53,7 @@ export class LoadBalancer {
   readonly #groupPool: RecordPool;
   readonly #ports: Bihash;
   readonly #newFlow: NewFlowTables;
+  readonly #tunnelEnds: TunnelEnds;
   /** Servers, by index, packets to which would come back to a VIP. */
   readonly #looping = new Set<number>();
   #conf: LbConfState;
@@ -74,6 +76,7 @@ export class LoadBalancer {
     this.#groupPool = new RecordPool('prefixes with per-port VIPs', 1 << 24);
     this.#ports = Bihash.attach(host.arena.memory, lb.ports);
     this.#newFlow = new NewFlowTables(host, lb);
+    this.#tunnelEnds = new TunnelEnds(host.arena.memory, lb.tunnelEnds);
     this.#conf = { buckets: 1024, timeout: 40, flowHash: 'crc32c', ...conf };
     this.#publishConf();
   }
@@ -316,6 +319,7 @@ export class LoadBalancer {
       throw error;
     }
     vip.servers.set(address, server);
+    if (vip.encap.tunnel) this.#tunnelEnds.add(wideBytes(bytes));
     this.#controls.get(vip.encap.name)?.serverAdded?.(index, vip.index, vip.spec);
     return server;
   }
@@ -324,6 +328,7 @@ export class LoadBalancer {
     this.#controls.get(vip.encap.name)?.serverFreed?.(server.index, vip.index, vip.spec);
     const { protocol, targetPort } = vip.spec;
     if (targetPort !== undefined) this.#host.removeReturn(server.address, PROTOCOLS[protocol!], targetPort);
+    if (vip.encap.tunnel) this.#tunnelEnds.remove(wideBytes(server.bytes));
     server.tracker.close();
     this.#looping.delete(server.index);
     vip.servers.delete(server.address);

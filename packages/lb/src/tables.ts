@@ -5,6 +5,7 @@ import { StickyTable } from '@lbd/sticky';
 import { LbError } from './errors.ts';
 import { allocateFragments } from './fragments.ts';
 import * as L from './layout.ts';
+import { allocateTunnelEnds } from './tunnel-ends.ts';
 
 /** Where the load balancer's tables are. Plain data, the same in every thread. */
 export interface LbHandles {
@@ -19,6 +20,8 @@ export interface LbHandles {
   readonly counters: readonly number[];
   /** Per worker: the fragments that wait for the first of their datagram (HELD_ words). */
   readonly held: readonly number[];
+  /** Addresses of the servers that packets are tunnelled to: a bihash, see tunnel-layout.ts. */
+  readonly tunnelEnds: number;
   readonly maxVips: number;
   readonly maxServers: number;
 }
@@ -59,6 +62,7 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
     keyed: FlowHash.create(arena, { kind: 'keyed' }).address,
   };
   const fragments = allocateFragments(arena, workers);
+  const tunnelEnds = allocateTunnelEnds(arena, maxServers);
   const blocks: number[] = [];
   const counters: number[] = [];
   for (let worker = 0; worker < workers; worker++) {
@@ -78,7 +82,7 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
     blocks.push(block);
     counters.push(counter);
   }
-  return { vips, servers, ports, flowHashes, blocks, counters, held: fragments.held, maxVips, maxServers };
+  return { vips, servers, ports, flowHashes, blocks, counters, held: fragments.held, tunnelEnds, maxVips, maxServers };
 }
 
 function checkSize(what: string, value: number, most: number): void {

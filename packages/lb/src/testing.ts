@@ -113,7 +113,7 @@ export class LbBench {
     const states = all.map((encap, i) => encap.allocate?.(arena, given[i], fib));
     const graph = new Graph().add(rxNode);
     addIpNodes(graph, tables.addresses);
-    graph.add(...lbNodes(handles), ...all.flatMap((encap, i) => encap.nodes(handles, states[i])));
+    graph.add(...lbNodes(handles, all), ...all.flatMap((encap, i) => encap.nodes(handles, states[i])));
     graph.fanOut(DPO, 'lb4', 'lb4-port', 'lb6', 'lb6-port', 'sink');
     graph.fanOut(ENCAP_FAN_OUT, ...all.map(({ name }) => name));
     for (const feature of [...lbFeatures, ...all.flatMap(({ features = [] }) => features)]) graph.feature(feature);

@@ -42,7 +42,7 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
     graph.fanOut(PUNT, `${driver.name}-punt`);
   }
   addIpNodes(graph, plan.tables);
-  graph.add(...lbNodes(plan.lb));
+  graph.add(...lbNodes(plan.lb, encaps));
   for (const feature of lbFeatures) graph.feature(feature);
   graph.fanOut('dpo', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
   encaps.forEach((encap, i) => {
