@@ -17,12 +17,15 @@ export interface Link {
 interface Adjacency {
   readonly key: string;
   readonly interface: number;
-  readonly hop: string;
+  /** Interface and next hop. */
+  readonly neighbour: string;
+  /** Largest packet, bytes; 0 if it is left to the interface. */
+  readonly mtu: number;
   references: number;
 }
 
 /**
- * Next hops: one adjacency for each (family of packets, interface, address). Its index stays while it is referred to: a
+ * Next hops: one adjacency for each (family of packets, interface, address, MTU that a route says). Its index stays while it is referred to: a
  * neighbour's or an interface's MAC, MTU and state change in place, each by one store, so that nothing that refers to it
  * must change, however many routes.
  */
@@ -35,6 +38,8 @@ export class Adjacencies {
   readonly #byKey = new Map<string, number>();
   readonly #live = new Map<number, Adjacency>();
   readonly #links = new Map<number, Link>();
+  /** Adjacencies by interface and next hop. */
+  readonly #byNeighbour = new Map<string, Set<number>>();
   /** MAC addresses by interface and next hop. */
   readonly #neighbours = new Map<string, string>();
 
@@ -44,10 +49,14 @@ export class Adjacencies {
     this.address = arena.allocate('adjacencies', CAPACITY << L.ADJACENCY_SHIFT);
   }
 
-  /** The index of an adjacency, made if there is none yet; each call wants a {@link release}. @throws FibError */
-  acquire(family: Family, interfaceIndex: number, hop: Uint8Array): number {
-    const text = addressText(hop);
-    const key = `${family} ${interfaceIndex} ${text}`;
+  /**
+   * The index of an adjacency, made if there is none yet; each call wants a {@link release}.
+   * @param mtu largest packet, bytes, should the interface take larger ones; 0 if it is left to the interface
+   * @throws FibError
+   */
+  acquire(family: Family, interfaceIndex: number, hop: Uint8Array, mtu = 0): number {
+    const neighbour = `${interfaceIndex} ${addressText(hop)}`;
+    const key = `${family} ${mtu} ${neighbour}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) {
       this.#live.get(known)!.references++;
@@ -55,7 +64,8 @@ export class Adjacencies {
     }
     const index = this.#pool.take();
     this.#byKey.set(key, index);
-    this.#live.set(index, { key, interface: interfaceIndex, hop: text, references: 1 });
+    this.#live.set(index, { key, interface: interfaceIndex, neighbour, mtu, references: 1 });
+    this.#byNeighbour.set(neighbour, (this.#byNeighbour.get(neighbour) ?? new Set()).add(index));
     const { u8, u32, view } = this.#memory;
     const at = this.at(index);
     u8.fill(0, at, at + (1 << L.ADJACENCY_SHIFT));
@@ -73,19 +83,18 @@ export class Adjacencies {
     if (!adjacency || --adjacency.references > 0) return;
     this.#live.delete(index);
     this.#byKey.delete(adjacency.key);
+    const others = this.#byNeighbour.get(adjacency.neighbour)!;
+    others.delete(index);
+    if (others.size === 0) this.#byNeighbour.delete(adjacency.neighbour);
     this.#reclaimer.defer(() => this.#pool.give(index));
   }
 
   /** A neighbour's MAC address became known, changed, or (undefined) is not known any more. */
   setNeighbour(interfaceIndex: number, hop: Uint8Array, mac: string | undefined): void {
-    const text = addressText(hop);
-    const key = `${interfaceIndex} ${text}`;
-    if (mac === undefined) this.#neighbours.delete(key);
-    else this.#neighbours.set(key, mac);
-    for (const family of [4, 6]) {
-      const index = this.#byKey.get(`${family} ${key}`);
-      if (index !== undefined) this.#refresh(index);
-    }
+    const neighbour = `${interfaceIndex} ${addressText(hop)}`;
+    if (mac === undefined) this.#neighbours.delete(neighbour);
+    else this.#neighbours.set(neighbour, mac);
+    for (const index of this.#byNeighbour.get(neighbour) ?? []) this.#refresh(index);
   }
 
   /** An interface's MAC, MTU or state changed. */
@@ -99,9 +108,11 @@ export class Adjacencies {
     return (this.#memory.u32[(this.at(index) + L.ADJACENCY_FLAGS) >>> 2]! & L.ADJACENCY_INCOMPLETE) === 0;
   }
 
-  /** The largest IP packet that the next hop's link takes, bytes, up or down; 65535 if the link is not known. */
+  /** The largest IP packet that the way to the next hop takes, bytes, up or down; 65535 if nothing is known. */
   mtu(index: number): number {
-    return this.linkMtu(this.#live.get(index)?.interface ?? -1);
+    const adjacency = this.#live.get(index);
+    const linkMtu = this.linkMtu(adjacency?.interface ?? -1);
+    return adjacency?.mtu ? Math.min(adjacency.mtu, linkMtu) : linkMtu;
   }
 
   /** The same of an interface. */
@@ -109,7 +120,7 @@ export class Adjacencies {
     return this.#links.get(interfaceIndex)?.mtu ?? 65535;
   }
 
-  /** In words, e.g. `via 10.0.0.1 interface 2 02:00:00:00:00:01 mtu 1500`. */
+  /** In words, e.g. `via 10.0.0.1 interface 2 02:00:00:00:00:01`; with the MTU if a route says it. */
   format(index: number, interfaceName: (index: number) => string = (i) => `interface ${i}`): string {
     const { u8, u32 } = this.#memory;
     const at = this.at(index);
@@ -118,8 +129,9 @@ export class Adjacencies {
     const mac = macText(u8.subarray(at + L.ADJACENCY_DESTINATION, at + L.ADJACENCY_DESTINATION + 6));
     const state = flags & L.ADJACENCY_INCOMPLETE ? 'incomplete' : mac;
     const down = flags & L.ADJACENCY_DOWN ? ' (interface down)' : '';
+    const mtu = this.#live.get(index)?.mtu;
     const to = hop.length === 0 ? '' : `via ${addressText(hop)} `;
-    return `${to}${interfaceName(u32[(at + L.ADJACENCY_INTERFACE) >>> 2]!)} ${state}${down}`;
+    return `${to}${interfaceName(u32[(at + L.ADJACENCY_INTERFACE) >>> 2]!)} ${state}${mtu ? ` mtu ${mtu}` : ''}${down}`;
   }
 
   /** Address of an adjacency. */
@@ -128,10 +140,10 @@ export class Adjacencies {
   }
 
   #refresh(index: number): void {
-    const { key, interface: interfaceIndex } = this.#live.get(index)!;
+    const { neighbour, interface: interfaceIndex } = this.#live.get(index)!;
     const { u32, u64, u8 } = this.#memory;
     const at = this.at(index);
-    const mac = this.#neighbours.get(key.slice(2));
+    const mac = this.#neighbours.get(neighbour);
     const link = this.#links.get(interfaceIndex);
     const flags = (mac === undefined ? L.ADJACENCY_INCOMPLETE : 0) | (link?.up ? 0 : L.ADJACENCY_DOWN);
     // to a state that is not usable first, to a usable one last
@@ -144,6 +156,6 @@ export class Adjacencies {
     Atomics.store(u64, (at + L.ADJACENCY_REWRITE) / 8, destination!);
     Atomics.store(u64, (at + L.ADJACENCY_REWRITE) / 8 + 1, source!);
     Atomics.store(u32, (at + L.ADJACENCY_FLAGS) >>> 2, flags);
-    if (flags === 0) Atomics.store(u32, (at + L.ADJACENCY_MTU) >>> 2, link!.mtu);
+    if (flags === 0) Atomics.store(u32, (at + L.ADJACENCY_MTU) >>> 2, this.mtu(index));
   }
 }

@@ -36,6 +36,8 @@ export interface KernelRoute {
   readonly type: string;
   /** The lower of two routes with one destination is used. */
   readonly metric: number;
+  /** Largest packet that it is for, bytes; 0, or not told, if it is left to the interface. */
+  readonly mtu?: number;
   /** Routes for a type of service other than 0 are ignored. */
   readonly tos: number;
   readonly nexthops: readonly KernelNextHop[];

@@ -10,6 +10,8 @@ export interface PathList {
   readonly key: string;
   readonly family: Family;
   readonly hops: readonly KernelNextHop[];
+  /** Largest packet for the routes, bytes; 0 if it is left to the interfaces. */
+  readonly mtu: number;
   /** Where it leads now. */
   dpo: number;
   references: number;
@@ -41,12 +43,12 @@ export class PathLists {
   }
 
   /** The list of these next hops; each call wants a {@link release}. @throws FibError, AddressError */
-  acquire(family: Family, hops: readonly KernelNextHop[]): PathList {
+  acquire(family: Family, hops: readonly KernelNextHop[], mtu = 0): PathList {
     const used = hops.filter(({ dead }) => !dead);
-    const key = `${family} ${used.map(({ ifindex, gateway, weight }) => `${ifindex} ${gateway} ${weight}`).join(', ')}`;
+    const key = `${family} ${mtu} ${used.map(({ ifindex, gateway, weight }) => `${ifindex} ${gateway} ${weight}`).join(', ')}`;
     let list = this.#lists.get(key);
     if (!list) {
-      list = { key, family, hops: used, dpo: UNREACHABLE, references: 0, release: () => {} };
+      list = { key, family, hops: used, mtu, dpo: UNREACHABLE, references: 0, release: () => {} };
       this.refresh(list);
       this.#lists.set(key, list);
     }
@@ -66,7 +68,7 @@ export class PathLists {
     const releaseBefore = list.release;
     const held: (() => void)[] = [];
     list.dpo = this.#combine(
-      list.hops.flatMap((hop) => this.#resolve(list.family, hop, held)),
+      list.hops.flatMap((hop) => this.#resolve(list, hop, held)),
       held,
     );
     list.release = () => {
@@ -86,29 +88,31 @@ export class PathLists {
     return this.over(0);
   }
 
-  #resolve(family: Family, hop: KernelNextHop, held: (() => void)[]): WeightedDpo[] {
+  #resolve(list: PathList, hop: KernelNextHop, held: (() => void)[]): WeightedDpo[] {
+    const { family } = list;
     const { ifindex, gateway, weight } = hop;
-    if (ifindex === 0) return gateway === '' ? [] : this.#recurse(family, addressBytes(gateway), weight, held);
+    if (ifindex === 0) return gateway === '' ? [] : this.#recurse(list, addressBytes(gateway), weight, held);
     const index = this.#world.interfaceOf(ifindex);
     if (index === undefined) return [{ dpo: FOREIGN, weight }];
-    if (gateway !== '') return [{ dpo: this.#adjacency(family, index, addressBytes(gateway), held), weight }];
+    if (gateway !== '') return [{ dpo: this.#adjacency(list, index, addressBytes(gateway), held), weight }];
     return [{ dpo: dpo(family === 4 ? L.DPO_GLEAN4 : L.DPO_GLEAN6, index), weight }];
   }
 
-  #adjacency(family: Family, index: number, hop: Uint8Array, held: (() => void)[]): number {
+  #adjacency({ family, mtu }: PathList, index: number, hop: Uint8Array, held: (() => void)[]): number {
     const { adjacencies } = this.#tables;
-    const adjacency = adjacencies.acquire(family, index, hop);
+    const adjacency = adjacencies.acquire(family, index, hop, mtu);
     held.push(() => adjacencies.release(adjacency));
     if (!adjacencies.complete(adjacency)) this.#world.onIncomplete(index, hop);
     return dpo(family === 4 ? L.DPO_ADJACENCY4 : L.DPO_ADJACENCY6, adjacency);
   }
 
-  /** Where a gateway's own route leads. */
-  #recurse(family: Family, gateway: Uint8Array, weight: number, held: (() => void)[]): WeightedDpo[] {
+  /** Where a gateway's own route leads. If that is over another gateway, its MTU applies. */
+  #recurse(list: PathList, gateway: Uint8Array, weight: number, held: (() => void)[]): WeightedDpo[] {
+    const { family } = list;
     const found = this.#world.lookup(gateway);
     const type = dpoType(found);
     if (type === L.DPO_GLEAN4 || type === L.DPO_GLEAN6) {
-      return [{ dpo: this.#adjacency(family, dpoIndex(found), gateway, held), weight }];
+      return [{ dpo: this.#adjacency(list, dpoIndex(found), gateway, held), weight }];
     }
     // an adjacency writes the EtherType of its family; and what is not a way onwards is no way to a gateway
     if (familyOf(gateway) !== family) return [];

@@ -11,6 +11,8 @@ export interface Source {
   readonly via: number | PathList;
   /** For a prefix that is on the link of an interface: the kernel's index of that. */
   readonly connected?: number;
+  /** Largest packet that it is for, bytes, if it says so. */
+  readonly mtu?: number;
 }
 
 const RANK = { 'built-in': 0, special: 1, local: 2, kernel: 3, neighbour: 4 } as const;
@@ -22,6 +24,8 @@ export interface RibEntry {
   readonly sources: Source[];
   /** DPO in the FIB now; undefined if it is not there. */
   installed: number | undefined;
+  /** What was said of the largest packet then. */
+  mtu: number | undefined;
 }
 
 /** The sources of each prefix of one family: what the FIB is computed from. */
@@ -48,7 +52,7 @@ export class Rib {
   put(prefix: Prefix, source: Source): { entry: RibEntry; replaced: Source | undefined } {
     let entry = this.get(prefix);
     if (!entry) {
-      entry = { prefix, sources: [], installed: undefined };
+      entry = { prefix, sources: [], installed: undefined, mtu: undefined };
       this.#entries.set(keyOf(prefix), entry);
       this.#counts[prefix.length]! += 1;
     }

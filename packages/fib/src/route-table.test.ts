@@ -1,4 +1,4 @@
-import { Arena } from '@lbd/memory';
+import { Arena, type Memory } from '@lbd/memory';
 import { addressBytes } from '@lbd/packet';
 import * as fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -13,6 +13,7 @@ const MAC = (n: number) => `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
 const LAN = 10;
 const WAN = 11;
 
+let memory: Memory;
 let tables: IpTables;
 let routes: RouteTable;
 let asked: string[];
@@ -42,7 +43,9 @@ const at = (address: string) => routes.lookup(addressBytes(address));
 const says = (address: string) => routes.formatDpo(at(address));
 
 beforeEach(() => {
-  tables = new IpTables(Arena.create(64 * 1024 * 1024), undefined, { fib6: { prefixes: 1024 } });
+  const arena = Arena.create(64 * 1024 * 1024);
+  memory = arena.memory;
+  tables = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
   asked = [];
   routes = new RouteTable(tables, {
     onResolve: (index, address) => asked.push(`${index} ${address}`),
@@ -281,6 +284,85 @@ describe('track', () => {
     tracker.stop();
     routes.apply(del(route('10.9.0.0/16', way(LAN, '10.0.0.2'))));
     expect(seen).toHaveLength(5);
+  });
+
+  describe('tells the largest packet that the way takes', () => {
+    let told: number[];
+    const follow = (address: string) => {
+      told = [];
+      routes.track(address, (_, mtu) => told.push(mtu));
+    };
+
+    it('of no way, any; of a neighbour, resolved or not, its link’s, as it changes', () => {
+      follow('10.9.0.1');
+      routes.apply(add(route('10.9.0.0/16', way(LAN, '10.0.0.2'))));
+      expect(told).toEqual([65535, 1500]);
+      routes.apply(link(LAN, MAC(10), true, 9000));
+      routes.apply(link(WAN, MAC(11), true, 1280));
+      routes.apply(link(LAN, MAC(10), false, 1400));
+      expect(told).toEqual([65535, 1500, 9000, 1400]);
+      follow('10.0.0.7');
+      routes.apply(neighbour(LAN, '10.0.0.7', MAC(7)));
+      expect(told).toEqual([1400, 1400]);
+      follow('192.168.0.7');
+      routes.apply(link(WAN, MAC(11), true, 1290));
+      expect(told).toEqual([1280, 1290]);
+      follow('fd00::7');
+      expect(told).toEqual([1400]);
+    });
+
+    it('of several ways, the least', () => {
+      follow('10.9.0.1');
+      routes.apply(add(route('10.9.0.0/16', way(LAN, '10.0.0.2'), way(WAN, '192.168.0.3'))));
+      routes.apply(link(WAN, MAC(11), true, 1300));
+      routes.apply(link(LAN, MAC(10), true, 1400));
+      routes.apply(link(WAN, MAC(11), true, 1500));
+      expect(told).toEqual([65535, 1500, 1300, 1400]);
+    });
+
+    it('of a route with an MTU of its own, the lesser', () => {
+      const plain = route('10.9.0.0/16', way(LAN, '10.0.0.2'));
+      const small = { ...plain, mtu: 1400 };
+      routes.apply(add(plain), neighbour(LAN, '10.0.0.2', MAC(2)));
+      follow('10.9.0.1');
+      routes.apply({ kind: 'route', before: plain, now: small });
+      expect(says('10.9.0.1')).toBe(`via 10.0.0.2 lan ${MAC(2)} mtu 1400`);
+      expect(tables.adjacencies.mtu(dpoIndex(at('10.9.0.1')))).toBe(1400);
+      routes.apply(link(LAN, MAC(10), true, 1300));
+      routes.apply(link(LAN, MAC(10), true, 9000));
+      expect(says('10.0.0.2')).toBe(`via 10.0.0.2 lan ${MAC(2)}`);
+      routes.apply(neighbour(LAN, '10.0.0.2', MAC(3)));
+      expect(says('10.9.0.1')).toBe(`via 10.0.0.2 lan ${MAC(3)} mtu 1400`);
+      routes.apply({ kind: 'route', before: small, now: plain });
+      expect(told).toEqual([1500, 1400, 1300, 1400, 9000]);
+    });
+
+    it('of a neighbour, also what the route to its link says', () => {
+      const plain = route('10.7.0.0/16', way(LAN));
+      const small = { ...plain, mtu: 1400 };
+      routes.apply(add(small));
+      follow('10.7.0.1');
+      routes.apply(neighbour(LAN, '10.7.0.1', MAC(1)));
+      expect(says('10.7.0.1')).toBe(`via 10.7.0.1 lan ${MAC(1)} mtu 1400`);
+      routes.apply({ kind: 'route', before: small, now: plain });
+      expect(says('10.7.0.1')).toBe(`via 10.7.0.1 lan ${MAC(1)}`);
+      const better = { ...small, mtu: 1300 };
+      routes.apply({ kind: 'route', before: plain, now: { ...plain, metric: 5 } }, add(better));
+      routes.apply(neighbour(LAN, '10.7.0.1', ''));
+      routes.apply(del(better));
+      expect(told).toEqual([1400, 1400, 1500, 1300, 1300, 1500]);
+    });
+
+    it('and adjacencies take no larger ones, and are given back', () => {
+      for (let i = 0; i < 66_000; i++) {
+        const gone = { ...route('10.9.0.0/16', way(LAN, '10.0.0.2')), mtu: 1000 + (i % 300) };
+        routes.apply(add(gone), del(gone));
+      }
+      routes.apply(neighbour(LAN, '10.0.0.2', MAC(2)));
+      routes.apply(add({ ...route('10.9.0.0/16', way(LAN, '10.0.0.2')), mtu: 1400 }));
+      const adjacency = tables.adjacencies.at(dpoIndex(at('10.9.0.1')));
+      expect(memory.u32[(adjacency + L.ADJACENCY_MTU) >>> 2]).toBe(1400);
+    });
   });
 
   it('ends as the FIB after any sequence of changes, whatever the order', () => {

@@ -177,7 +177,7 @@ export class RouteTable {
   track(address: string, onChange: (dpo: number, mtu: number) => void): Tracker {
     const bytes = addressBytes(address);
     const word = this.lookup(bytes);
-    const tracker: LiveTracker = { bytes, onChange, dpo: word, mtu: this.#mtuOf(word) };
+    const tracker: LiveTracker = { bytes, onChange, dpo: word, mtu: this.#mtuTo(bytes, word) };
     this.#trackers.add(tracker);
     this.#wantResolved(tracker);
     onChange(tracker.dpo, tracker.mtu);
@@ -254,7 +254,8 @@ export class RouteTable {
     const common = { kind, id: idOf(route), metric: route.metric };
     switch (route.type) {
       case 'unicast': {
-        const source = { ...common, via: this.#paths.acquire(prefix.family, route.nexthops) };
+        const via = this.#paths.acquire(prefix.family, route.nexthops, route.mtu);
+        const source = { ...common, via, ...(route.mtu && { mtu: route.mtu }) };
         const connected = only && others.length === 0 && only.gateway === '' && !only.dead;
         return { prefix, source: connected ? { ...source, connected: only.ifindex } : source };
       }
@@ -330,13 +331,15 @@ export class RouteTable {
     const rib = this.#ribs[familyOf(bytes)];
     const prefix = hostPrefix(bytes);
     const id = String(ifindex);
-    const there = rib.get(prefix)?.sources.some((source) => source.kind === 'neighbour' && source.id === id) ?? false;
+    const there = rib.get(prefix)?.sources.find((source) => source.kind === 'neighbour' && source.id === id);
     const index = this.#interfaces.get(ifindex);
-    if (index !== undefined && rib.covering(bytes)?.connected === ifindex) {
-      if (there) return;
+    const covering = rib.covering(bytes);
+    if (index !== undefined && covering?.connected === ifindex) {
+      const { mtu } = covering;
+      if (there && there.mtu === mtu) return;
       const type = bytes.length === 4 ? L.DPO_ADJACENCY4 : L.DPO_ADJACENCY6;
-      const via = dpo(type, this.#tables.adjacencies.acquire(familyOf(bytes), index, bytes));
-      this.#put(prefix, { kind: 'neighbour', id, metric: 0, via });
+      const via = dpo(type, this.#tables.adjacencies.acquire(familyOf(bytes), index, bytes, mtu));
+      this.#put(prefix, { kind: 'neighbour', id, metric: 0, via, ...(mtu && { mtu }) });
     } else if (there) this.#remove(prefix, 'neighbour', id);
   }
 
@@ -376,12 +379,21 @@ export class RouteTable {
   /** Tells a tracker if its way is another one, or takes packets of another size. */
   #follow(tracker: LiveTracker): void {
     const word = this.lookup(tracker.bytes);
-    const mtu = this.#mtuOf(word);
+    const mtu = this.#mtuTo(tracker.bytes, word);
     if ((word === tracker.dpo && mtu === tracker.mtu) || !this.#trackers.has(tracker)) return;
     tracker.dpo = word;
     tracker.mtu = mtu;
     this.#wantResolved(tracker);
     tracker.onChange(word, mtu);
+  }
+
+  /** The largest IP packet that the way to an address takes, bytes. @param word DPO for the address */
+  #mtuTo(bytes: Uint8Array, word: number): number {
+    // an adjacency knows the MTU of its route; that of a neighbour that is not resolved is to be looked up
+    const type = dpoType(word);
+    const unresolved = type === L.DPO_GLEAN4 || type === L.DPO_GLEAN6;
+    const mtu = unresolved ? this.#ribs[familyOf(bytes)].covering(bytes)?.mtu : undefined;
+    return Math.min(mtu ?? MOST_BYTES, this.#mtuOf(word));
   }
 
   /** The largest IP packet that a DPO takes, bytes; of a load balance, every member of it. */
@@ -410,9 +422,10 @@ export class RouteTable {
       const [best] = entry.sources;
       const word = best && dpoOf(best);
       if (!best) this.#ribs[entry.prefix.family].forget(entry);
-      if (word === entry.installed) continue;
-      this.#publish(entry.prefix, word);
+      if (word === entry.installed && best?.mtu === entry.mtu) continue;
+      if (word !== entry.installed) this.#publish(entry.prefix, word);
       entry.installed = word;
+      entry.mtu = best?.mtu;
       changed.push(entry.prefix);
     }
     return changed;

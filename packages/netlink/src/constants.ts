@@ -70,10 +70,13 @@ export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
 export const RTA_VIA = 18;
 export const RTA_NH_ID = 30;
+/** In RTA_METRICS. */
+export const RTAX_MTU = 2;
 export const RTNEXTHOP_BYTES = 8;
 export const RTM_F_CLONED = 0x200;
 export const RTNH_F_DEAD = 1;

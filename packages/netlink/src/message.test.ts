@@ -49,6 +49,7 @@ describe('messages', () => {
       table: 254,
       type: 'unicast',
       metric: 0,
+      mtu: 0,
       tos: 0,
       protocol: 4,
       source: '',

@@ -29,6 +29,8 @@ export interface Route {
   readonly type: RouteType;
   /** The lower of two routes with one destination is used. */
   readonly metric: number;
+  /** Largest packet that it is for, bytes, as in `ip route add ... mtu 1400`; 0 if it is left to the interface. */
+  readonly mtu: number;
   /** Only for packets with this type of service (IPv4); 0 for all. */
   readonly tos: number;
   /** Who made it (RTPROT_): 2 the kernel, 3 boot, 4 static, and routing daemons. */
@@ -54,12 +56,14 @@ export function parseRoute(body: Bytes): Route | undefined {
   if (table !== C.RT_TABLE_MAIN && table !== C.RT_TABLE_LOCAL) return undefined;
   const destination = attributes.get(C.RTA_DST)?.bytes ?? new Uint8Array(family === 4 ? 4 : 16);
   const source = attributes.get(C.RTA_PREFSRC)?.bytes;
+  const metrics = attributes.get(C.RTA_METRICS);
   return {
     family,
     destination: `${addressText(destination)}/${body.u8(1)}`,
     table,
     type: TYPES[body.u8(7)] ?? 'unspec',
     metric: attributes.get(C.RTA_PRIORITY)?.u32() ?? 0,
+    mtu: (metrics && parseAttributes(metrics).get(C.RTAX_MTU)?.u32()) ?? 0,
     tos: body.u8(3),
     protocol: body.u8(5),
     source: source ? addressText(source) : '',

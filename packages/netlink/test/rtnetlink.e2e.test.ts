@@ -71,6 +71,7 @@ labSuite(describe, 'namespaces', 'rtnetlink against ip(8)', () => {
       'route add 10.9.0.0/16 via 10.1.0.2 metric 5',
       'route add 10.9.0.0/16 via 10.2.0.2 metric 6 src 10.1.0.1',
       'route replace 10.9.0.0/16 via 10.2.0.9 metric 5',
+      'route replace 10.9.0.0/16 via 10.2.0.9 metric 5 mtu 1400',
       'route add 10.10.0.0/16 nexthop via 10.1.0.2 weight 3 nexthop via 10.2.0.2 weight 256',
       'route replace 10.10.0.0/16 nexthop via 10.2.0.2 weight 2 nexthop via 10.1.0.3',
       'route add default via 10.1.0.2 dev east onlink',
@@ -91,6 +92,7 @@ labSuite(describe, 'namespaces', 'rtnetlink against ip(8)', () => {
   it('follows IPv6 routes, way by way', async () => {
     await steps(
       '-6 route add 2001:db8:9::/48 via 2001:db8:1::2',
+      '-6 route add 2001:db8:10::/48 via 2001:db8:1::2 mtu 1400 advmss 1300',
       '-6 route append 2001:db8:9::/48 via 2001:db8:2::2',
       '-6 route append 2001:db8:9::/48 via 2001:db8:2::3',
       '-6 route del 2001:db8:9::/48 via 2001:db8:1::2',
