@@ -35,7 +35,8 @@ export function allocateFragments(arena: Arena, workers: number, entries = 16384
 
 /**
  * Makes workers forget the fragmented datagrams that were given to a server. Call it before the quiescent point after which
- * the record is freed, and whenever it is made anew; filling the record must leave AS_GENERATION alone.
+ * the record is freed, and once more when it is: then nobody can remember it any more. What makes the record anew must leave
+ * AS_GENERATION alone.
  * @param servers address of server record 0
  */
 export function forgetFragments(memory: Memory, servers: number, server: number): void {
