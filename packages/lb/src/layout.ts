@@ -75,6 +75,8 @@ export const LB_FLAGS = 48;
 export const LB_BYTES = 64;
 /** In LB_FLAGS: IPv4 packets without DF that are too big for the way to their server are fragmented, not dropped. */
 export const LB_FRAGMENT = 1;
+/** In LB_FLAGS: there are node ports. */
+export const LB_NODE_PORTS = 2;
 
 /** Bytes of a VIP's counters are 1 << VIP_COUNTERS_SHIFT. */
 export const VIP_COUNTERS_SHIFT = 5;
@@ -119,6 +121,7 @@ export const LB_COUNT_NOT_FRAGMENTED = 4;
 export const LB_COUNT_ICMP_UNKNOWN = 5;
 export const LB_COUNT_ICMP_ERRORS = 6;
 export const LB_COUNT_FRAGMENTED = 7;
+export const LB_COUNT_TINY = 8;
 
 // Places of lb-nodeport's own next nodes and counters.
 

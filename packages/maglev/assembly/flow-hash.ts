@@ -94,6 +94,25 @@ import { FLOW_KEY, FLOW_KEYED, FLOW_KIND, FLOW_POSITIONS, FLOW_TABLES, FLOW_TABL
     portsOf(flow, ports, 0)
   );
 }
+/** What destination and its port contribute to crcHash6. `destination`: where the 16 bytes are. */
+// @ts-ignore: decorator
+@inline export function crcHash6To(flow: usize, destination: usize, port: u32): u32 {
+  return (
+    wordOf(flow, load<u64>(destination), 16) ^
+    wordOf(flow, load<u64>(destination, 8), 8) ^
+    (byteOf(flow, port, 0, 0) ^ byteOf(flow, port, 1, 0))
+  );
+}
+/** What source and its port contribute: crcHash6 is the xor of both. */
+// @ts-ignore: decorator
+@inline export function crcHash6From(flow: usize, source: usize, port: u32): u32 {
+  const ports = <u64>port << 16;
+  return (
+    wordOf(flow, load<u64>(source), 32) ^
+    wordOf(flow, load<u64>(source, 8), 24) ^
+    (byteOf(flow, ports, 2, 0) ^ byteOf(flow, ports, 3, 0))
+  );
+}
 // @ts-ignore: decorator
 @inline export function crcHash6Sticky(flow: usize, addresses: usize): u32 {
   return (

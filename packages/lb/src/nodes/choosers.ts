@@ -16,6 +16,7 @@ const counters = {
   'icmp error about no flow': 'left to the kernel: an ICMP error about a packet that no VIP of the prefix sent',
   'icmp errors': 'ICMP errors passed on to the server of the flow that they are about',
   fragmented: 'larger than the way to the server takes: sent on in fragments',
+  'tiny fragment': 'dropped: a first fragment without the whole L4 header',
 } as const;
 
 /** The nodes that choose a server: for VIPs of all ports and of one port, of either family. They are the DPOs of VIPs. */

@@ -1,0 +1,91 @@
+/** The server of a flow, for packets one at a time. */
+import { fanoutOf, nowOf, reason } from '@lbd/graph/assembly/abi.ts';
+import { META_AS, META_HASH, META_OPAQUE } from '@lbd/graph/src/layout.ts';
+import {
+  stickyAs,
+  stickyBucket,
+  stickyFind,
+  stickyFree,
+  stickyInsert,
+  stickyRefresh,
+  stickyState,
+  stickyTimeout,
+} from '@lbd/sticky/assembly/sticky.ts';
+import {
+  LB_COUNT_NO_SERVER,
+  LB_COUNTERS,
+  LB_NEXT_DROP,
+  LB_STICKY,
+  VIP_COUNTER_EXISTING,
+  VIP_COUNTER_FIRST,
+  VIP_COUNTER_NO_SERVER,
+  VIP_COUNTER_UNTRACKED,
+  VIP_COUNTERS_SHIFT,
+  VIP_ENCAP,
+  VIP_MASK,
+  VIP_NEW_FLOW,
+} from '../src/layout.ts';
+import { vipRecord } from './hash.ts';
+
+// @ts-ignore: decorator
+@inline export function addToCounter(lb: usize, vip: u32, counter: usize, n: u32): void {
+  const at: usize = <usize>load<u32>(lb, LB_COUNTERS) + (<usize>vip << VIP_COUNTERS_SHIFT) + (counter << 3);
+  store<u64>(at, load<u64>(at) + n);
+}
+
+/** Slot of the VIP's encap. */
+// @ts-ignore: decorator
+@inline export function encapSlot(node: usize, record: usize): u32 {
+  return fanoutOf(node) + load<u32>(record, VIP_ENCAP);
+}
+
+/** Gives the packet of a flow (META_HASH) that the sticky table knows its server and state; false if it does not know it. */
+export function takeKnown(node: usize, lb: usize, meta: usize, vip: u32, refresh: bool): bool {
+  const sticky: usize = load<u32>(lb, LB_STICKY);
+  const hash = load<u32>(meta, META_HASH);
+  const bucket = stickyBucket(sticky, hash);
+  const now = nowOf(node);
+  const slot = stickyFind(bucket, hash, vip, now);
+  if (slot < 0) return false;
+  if (refresh) {
+    stickyRefresh(bucket, slot, now + stickyTimeout(sticky));
+    addToCounter(lb, vip, VIP_COUNTER_EXISTING, 1);
+  }
+  store<u32>(meta, stickyAs(bucket, slot), META_AS);
+  store<u32>(meta, stickyState(bucket, slot), META_OPAQUE);
+  return true;
+}
+
+/** Gives the packet the server of the new-flow table, 0 if there is none. */
+// @ts-ignore: decorator
+@inline function takeNew(meta: usize, record: usize): u32 {
+  const place = load<u32>(meta, META_HASH) & load<u32>(record, VIP_MASK);
+  const server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
+  store<u32>(meta, server, META_AS);
+  store<u32>(meta, 0, META_OPAQUE);
+  return server;
+}
+
+/** The server of a flow that the sticky table does not know. False, and the reason is written: there is none. */
+export function takeServer(node: usize, lb: usize, meta: usize, vip: u32, remember: bool): bool {
+  const server = takeNew(meta, vipRecord(lb, vip));
+  if (server == 0) {
+    addToCounter(lb, vip, VIP_COUNTER_NO_SERVER, 1);
+    reason(node, meta, LB_COUNT_NO_SERVER);
+    return false;
+  }
+  if (!remember) return true;
+  const sticky: usize = load<u32>(lb, LB_STICKY);
+  const hash = load<u32>(meta, META_HASH);
+  const bucket = stickyBucket(sticky, hash);
+  const now = nowOf(node);
+  const free = stickyFree(bucket, now);
+  if (free >= 0) stickyInsert(bucket, free, hash, vip, server, now + stickyTimeout(sticky));
+  addToCounter(lb, vip, free >= 0 ? VIP_COUNTER_FIRST : VIP_COUNTER_UNTRACKED, 1);
+  return true;
+}
+
+/** A usual packet of a flow that the sticky table does not know. Returns its next slot. */
+export function newFlow(node: usize, lb: usize, meta: usize, vip: u32): u32 {
+  return takeServer(node, lb, meta, vip, true) ? encapSlot(node, vipRecord(lb, vip)) : <u32>LB_NEXT_DROP;
+}
