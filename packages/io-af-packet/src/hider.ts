@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { parsePrefix } from '@lbd/packet';
-import type { Return } from './filter.ts';
+import type { NodePort, Return } from './filter.ts';
+
+/** TCP and UDP over IPv6 that the socket filters find: with no other extension header than that of a fragment. */
+const SEEN6 = 'ip6 nexthdr { 6, 17, 44 }';
 
 /**
  * Hides lbd's own traffic from the kernel: an AF_PACKET socket gets a copy, so the kernel would answer or forward the
@@ -50,6 +53,10 @@ export class Hider {
       `add table netdev ${t} { flags owner; }`,
       `add set netdev ${t} to4 { type ipv4_addr; flags interval; auto-merge; }`,
       `add set netdev ${t} to6 { type ipv6_addr; flags interval; auto-merge; }`,
+      `add set netdev ${t} local4 { type ipv4_addr; }`,
+      `add set netdev ${t} local6 { type ipv6_addr; }`,
+      `add set netdev ${t} ports4 { type inet_proto . inet_service; }`,
+      `add set netdev ${t} ports6 { type inet_proto . inet_service; }`,
       `add set netdev ${t} from4 { type ipv4_addr . inet_proto . inet_service; }`,
       `add set netdev ${t} from6 { type ipv6_addr . inet_proto . inet_service; }`,
     );
@@ -79,8 +86,10 @@ export class Hider {
         `flush chain ${chain}`,
         `add rule ${chain} ip daddr @to4 drop`,
         `add rule ${chain} ip6 daddr @to6 drop`,
+        `add rule ${chain} ip daddr @local4 meta l4proto . th dport @ports4 drop`,
+        `add rule ${chain} ${SEEN6} ip6 daddr @local6 meta l4proto . th dport @ports6 drop`,
         ...(nat4 ? [`add rule ${chain} ip saddr . meta l4proto . th sport @from4 drop`] : []),
-        ...(nat6 ? [`add rule ${chain} ip6 saddr . meta l4proto . th sport @from6 drop`] : []),
+        ...(nat6 ? [`add rule ${chain} ${SEEN6} ip6 saddr . meta l4proto . th sport @from6 drop`] : []),
       ].join('; '),
     );
   }
@@ -97,8 +106,20 @@ export class Hider {
 
   setReturn({ address, protocol, port }: Return, on: boolean): void {
     const { family } = parsePrefix(address);
-    const element = `netdev ${this.#table} from${family} { ${address} . ${protocol} . ${port} }`;
-    this.#run(`${on ? 'add' : 'delete'} element ${element}`);
+    this.#setElement(`from${family}`, `${address} . ${protocol} . ${port}`, on);
+  }
+
+  /** TCP or UDP to this port of local addresses. */
+  setNodePort({ family, protocol, port }: NodePort, on: boolean): void {
+    this.#setElement(`ports${family}`, `${protocol} . ${port}`, on);
+  }
+
+  setLocal(address: string, on: boolean): void {
+    this.#setElement(`local${parsePrefix(address).family}`, address, on);
+  }
+
+  #setElement(set: string, element: string, on: boolean): void {
+    this.#run(`${on ? 'add' : 'delete'} element netdev ${this.#table} ${set} { ${element} }`);
   }
 
   /** Resolves when all that was said is done: with what went wrong since the last call, if anything did. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Return } from './filter.ts';
+import type { NodePort, Return } from './filter.ts';
 import type { Hider } from './hider.ts';
 import { AfPacketSteering } from './steering.ts';
 
@@ -11,7 +11,15 @@ function hidden() {
     if (on) returns.add(key);
     else returns.delete(key);
   };
-  return { returns, hider: { setReturn, setPrefixes: () => {} } as unknown as Hider };
+  const others = new Set<string>();
+  const toggle = (key: string, on: boolean) => void (on ? others.add(key) : others.delete(key));
+  const hider = {
+    setReturn,
+    setPrefixes: () => {},
+    setNodePort: ({ family, protocol, port }: NodePort, on: boolean) => toggle(`${family} ${protocol} ${port}`, on),
+    setLocal: toggle,
+  };
+  return { returns, others, hider: hider as unknown as Hider };
 }
 
 it('takes return traffic until the last VIP that shares a server and its port has gone', () => {
@@ -28,4 +36,21 @@ it('takes return traffic until the last VIP that shares a server and its port ha
   steering.removeReturn('10.0.0.1', 6, 80);
   steering.addReturn('10.0.0.1', 6, 80);
   expect([...returns]).toEqual(['10.0.0.1 17 80', '10.0.0.1 6 80']);
+});
+
+it('hides node ports and local addresses while they are there, also those from before', () => {
+  const { others, hider } = hidden();
+  const steering = new AfPacketSteering();
+  steering.addNodePort(4, 6, 30080);
+  steering.addLocalAddress('10.0.0.1');
+  steering.hideWith(hider);
+  steering.addLocalAddress('10.0.0.1');
+  steering.addLocalAddress('fd00::1');
+  steering.addNodePort(6, 6, 30080);
+  expect([...others].sort()).toEqual(['10.0.0.1', '4 6 30080', '6 6 30080', 'fd00::1']);
+  steering.removeNodePort(4, 6, 30080);
+  steering.removeNodePort(4, 6, 30080);
+  steering.removeLocalAddress('10.0.0.1');
+  steering.removeLocalAddress('fd00::1');
+  expect([...others].sort()).toEqual(['10.0.0.1', '6 6 30080']);
 });

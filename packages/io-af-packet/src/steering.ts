@@ -1,7 +1,7 @@
 import { DriverError, type Steering } from '@lbd/io';
 import { attachFilter } from '@lbd/native';
 import { parsePrefix, prefixText } from '@lbd/packet';
-import { buildFilter, NOTHING, type Return } from './filter.ts';
+import { buildFilter, NOTHING, type NodePort, type Return } from './filter.ts';
 import type { Hider } from './hider.ts';
 
 interface SteeredPort {
@@ -9,57 +9,53 @@ interface SteeredPort {
   readonly nat: Readonly<Record<4 | 6, boolean>>;
 }
 
-/** What is lbd's own. Replaced as a whole, so that a change that fails changes nothing. */
+/** What is lbd's own, each with its text as key. Replaced as a whole, so that a change that fails changes nothing. */
 interface Rules {
   readonly ports: ReadonlyMap<number, SteeredPort>;
-  readonly prefixes: ReadonlySet<string>;
+  readonly prefixes: ReadonlyMap<string, string>;
   readonly returns: ReadonlyMap<string, Return>;
+  readonly nodePorts: ReadonlyMap<string, NodePort>;
+  readonly locals: ReadonlyMap<string, string>;
+  readonly tunnelSources: ReadonlyMap<string, string>;
 }
+type Kind = Exclude<keyof Rules, 'ports'>;
+type Entry<K extends Kind> = Rules[K] extends ReadonlyMap<string, infer V> ? V : never;
+
+const NO_RULES: Rules = {
+  ports: new Map(),
+  prefixes: new Map(),
+  returns: new Map(),
+  nodePorts: new Map(),
+  locals: new Map(),
+  tunnelSources: new Map(),
+};
 
 /** Keeps the ports' socket filters, and what is hidden from the kernel, at what is lbd's own. */
 export class AfPacketSteering implements Steering {
-  #rules: Rules = { ports: new Map(), prefixes: new Set(), returns: new Map() };
-  /** How often each return was added: VIPs may share a server and its port. */
+  #rules: Rules = NO_RULES;
+  /** How often each entry was added: VIPs may share a server and its port. */
   readonly #owners = new Map<string, number>();
   /** The program of each socket. */
   readonly #attached = new Map<number, Uint8Array>();
   #hider: Hider | undefined;
 
   addPrefix(prefix: string): void {
-    this.#setPrefixes(new Set(this.#rules.prefixes).add(prefixText(parsePrefix(prefix))));
+    const text = prefixText(parsePrefix(prefix));
+    this.#add('prefixes', text, text, () => this.#hider?.setPrefixes(this.#rules.prefixes.keys()));
   }
 
   removePrefix(prefix: string): void {
-    const prefixes = new Set(this.#rules.prefixes);
-    prefixes.delete(prefixText(parsePrefix(prefix)));
-    this.#setPrefixes(prefixes);
+    const text = prefixText(parsePrefix(prefix));
+    this.#remove('prefixes', text, () => this.#hider?.setPrefixes(this.#rules.prefixes.keys()));
   }
 
   addReturn(address: string, protocol: number, port: number): void {
-    const key = `${address} ${protocol} ${port}`;
-    const owners = this.#owners.get(key) ?? 0;
-    if (owners === 0) {
-      const added = { address, protocol, port };
-      this.#apply({ ...this.#rules, returns: new Map(this.#rules.returns).set(key, added) });
-      this.#hider?.setReturn(added, true);
-    }
-    this.#owners.set(key, owners + 1);
+    const entry = { address, protocol, port };
+    this.#add('returns', `${address} ${protocol} ${port}`, entry, () => this.#hider?.setReturn(entry, true));
   }
 
   removeReturn(address: string, protocol: number, port: number): void {
-    const key = `${address} ${protocol} ${port}`;
-    const removed = this.#rules.returns.get(key);
-    if (!removed) return;
-    const owners = this.#owners.get(key)! - 1;
-    if (owners > 0) {
-      this.#owners.set(key, owners);
-      return;
-    }
-    const returns = new Map(this.#rules.returns);
-    returns.delete(key);
-    this.#apply({ ...this.#rules, returns });
-    this.#owners.delete(key);
-    this.#hider?.setReturn(removed, false);
+    this.#remove('returns', `${address} ${protocol} ${port}`, (entry) => this.#hider?.setReturn(entry, false));
   }
 
   setNat(interfaceIndex: number, family: 4 | 6, on: boolean): void {
@@ -70,24 +66,39 @@ export class AfPacketSteering implements Steering {
     this.#hider?.setNat(interfaceIndex, nat[4], nat[6]);
   }
 
-  addNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+  addNodePort(family: 4 | 6, protocol: number, port: number): void {
+    const entry = { family, protocol, port };
+    this.#add('nodePorts', `${family} ${protocol} ${port}`, entry, () => this.#hider?.setNodePort(entry, true));
+  }
 
-  removeNodePort(_family: 4 | 6, _protocol: number, _port: number): void {}
+  removeNodePort(family: 4 | 6, protocol: number, port: number): void {
+    this.#remove('nodePorts', `${family} ${protocol} ${port}`, (entry) => this.#hider?.setNodePort(entry, false));
+  }
 
-  addLocalAddress(_address: string): void {}
+  addLocalAddress(address: string): void {
+    this.#add('locals', address, address, () => this.#hider?.setLocal(address, true));
+  }
 
-  removeLocalAddress(_address: string): void {}
+  removeLocalAddress(address: string): void {
+    this.#remove('locals', address, () => this.#hider?.setLocal(address, false));
+  }
 
-  addTunnelSource(_address: string): void {}
+  addTunnelSource(address: string): void {
+    this.#add('tunnelSources', address, address, () => {});
+  }
 
-  removeTunnelSource(_address: string): void {}
+  removeTunnelSource(address: string): void {
+    this.#remove('tunnelSources', address, () => {});
+  }
 
   /** From now on the hider does as the filters do. */
   hideWith(hider: Hider): void {
     if (this.#hider === hider) return;
     this.#hider = hider;
-    hider.setPrefixes(this.#rules.prefixes);
+    hider.setPrefixes(this.#rules.prefixes.keys());
     for (const entry of this.#rules.returns.values()) hider.setReturn(entry, true);
+    for (const entry of this.#rules.nodePorts.values()) hider.setNodePort(entry, true);
+    for (const address of this.#rules.locals.keys()) hider.setLocal(address, true);
   }
 
   /** The sockets' filters accept nothing so far. */
@@ -103,9 +114,32 @@ export class AfPacketSteering implements Steering {
     this.#rules = { ...this.#rules, ports };
   }
 
-  #setPrefixes(prefixes: ReadonlySet<string>): void {
-    this.#apply({ ...this.#rules, prefixes });
-    this.#hider?.setPrefixes(prefixes);
+  /** @param added called when it was not there before */
+  #add<K extends Kind>(kind: K, key: string, entry: Entry<K>, added: () => void): void {
+    const id = `${kind} ${key}`;
+    const owners = this.#owners.get(id) ?? 0;
+    if (owners === 0) {
+      this.#apply({ ...this.#rules, [kind]: new Map<string, unknown>(this.#rules[kind]).set(key, entry) });
+      added();
+    }
+    this.#owners.set(id, owners + 1);
+  }
+
+  /** @param removed called when the last one who added it has removed it */
+  #remove<K extends Kind>(kind: K, key: string, removed: (entry: Entry<K>) => void): void {
+    const id = `${kind} ${key}`;
+    const entry = this.#rules[kind].get(key) as Entry<K> | undefined;
+    const owners = (this.#owners.get(id) ?? 0) - 1;
+    if (entry === undefined || owners < 0) return;
+    if (owners > 0) {
+      this.#owners.set(id, owners);
+      return;
+    }
+    const rest = new Map<string, unknown>(this.#rules[kind]);
+    rest.delete(key);
+    this.#apply({ ...this.#rules, [kind]: rest });
+    this.#owners.delete(id);
+    removed(entry);
   }
 
   /** @throws DriverError if the kernel does not take so many; nothing has changed then */
@@ -136,10 +170,16 @@ export class AfPacketSteering implements Steering {
   }
 }
 
-function build({ prefixes, returns }: Rules, nat: SteeredPort['nat']): Uint8Array {
+function build({ prefixes, returns, nodePorts, locals, tunnelSources }: Rules, nat: SteeredPort['nat']): Uint8Array {
   const applied = [...returns.values()].filter(({ address }) => nat[address.includes(':') ? 6 : 4]);
   try {
-    return buildFilter({ prefixes, returns: applied });
+    return buildFilter({
+      prefixes: prefixes.values(),
+      returns: applied,
+      nodePorts: nodePorts.values(),
+      locals: locals.values(),
+      tunnelSources: tunnelSources.values(),
+    });
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new DriverError('LBD_DRIVER_OPEN', `af_packet: too much to steer: ${cause.message}`, { cause });
