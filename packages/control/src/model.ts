@@ -14,6 +14,7 @@
 import type {
   AddServers,
   DeleteServers,
+  EncapState,
   LbConf,
   LbConfState,
   LbSummary,
@@ -27,6 +28,8 @@ import type {
 export type {
   AddServers,
   DeleteServers,
+  EncapOptionState,
+  EncapState,
   FlowHash,
   L4Protocol,
   LbConf,
@@ -63,13 +66,15 @@ export interface LoadBalancerModel {
   summary(): Awaitable<LbSummary>;
   /** In the order of their indices. */
   vips(): Awaitable<readonly VipState[]>;
+  /** The encaps that VIPs may have, those of plugins too. */
+  encaps(): Awaitable<readonly EncapState[]>;
 }
 
 export interface NodeRuntime {
   readonly worker: number;
   readonly name: string;
-  /** `polling` for input nodes, else `active`. */
-  readonly state: 'polling' | 'active';
+  /** `polling` for input nodes, `disabled` if it trapped again and again, else `active`. */
+  readonly state: 'polling' | 'active' | 'disabled';
   readonly calls: number;
   readonly packets: number;
   /** Time spent in the node. */
@@ -131,6 +136,8 @@ export interface NodeInfo {
   /** Names of the nodes that have it as next. */
   readonly previous: readonly string[];
   readonly counters: readonly { readonly name: string; readonly meaning: string }[];
+  /** In how many workers it is disabled, since it trapped again and again: packets that come to it are dropped. */
+  readonly disabled: number;
 }
 
 export interface RouteState {

@@ -6,6 +6,7 @@ import { Arena, Epochs } from '@lbd/memory';
 import { Cleanup } from './cleanup.ts';
 import { configure } from './configure.ts';
 import { buildGraph, type GraphPlan, loadParts } from './dataplane.ts';
+import { configuredOptions, probePlugins } from './encaps.ts';
 import { Interfaces } from './interfaces.ts';
 import { KernelWorld } from './kernel-world.ts';
 import { lbHost } from './lb-host.ts';
@@ -85,14 +86,16 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   const sizes = { workers: config.workers, buffersPerWorker: config.buffers };
   const buffers = allocateBuffers(arena, sizes);
   const named = { drivers: [...new Set(config.interfaces.map(({ driver }) => driver))], plugins: config.plugins };
+  await probePlugins(config);
   const parts = await loadParts(named);
+  const told = await configuredOptions(parts.encaps, config);
   const pool = { frames: buffers.frames, count: config.workers * config.buffers, perWorker: config.buffers };
   const ports = await openPorts(config, parts.drivers, arena, pool, cleanup);
 
   const tables = new IpTables(arena, epochs);
   const lb = allocateLb(arena, { workers: config.workers, maxServers: serversFor(config.memory) });
   const fib = { fib4: tables.fib4.address, fib6: tables.fib6.address };
-  const encapStates = parts.encaps.map((encap) => encap.allocate?.(arena, encapOptions(config, encap.name), fib));
+  const encapStates = parts.encaps.map((encap, i) => encap.allocate?.(arena, told[i], fib));
   const plan: GraphPlan = { ...named, ports: ports.infos, tables: tables.addresses, lb, encapStates };
   const graph = buildGraph(plan, parts).link();
   const layout = allocateGraph(arena, graph, sizes, buffers);
@@ -126,6 +129,12 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
     cleanup,
     events: {
       onTraces: (some) => traces.add(some),
+      onNodeFailure: ({ node, why, disabled }, worker) => {
+        const what = disabled
+          ? 'a node trapped again and again and is disabled: its packets are dropped'
+          : 'a node trapped';
+        log.error({ node, worker, reason: why }, `${what}, lbd goes on`);
+      },
       onPost: (message) => {
         const { type, interface: index, address } = message as { type?: string; interface: number; address: string };
         if (type === 'resolve') world?.resolve(index, address);
@@ -167,7 +176,10 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   const prepare = async (addresses: readonly string[]) => {
     if (began && world) await neighboursKnown(routes, addresses);
   };
-  const lbd: Lbd = { lb: lbModel(balancer, parts.encaps, interfaces, ports.steering, prepare), dataplane };
+  const lbd: Lbd = {
+    lb: lbModel({ balancer, ...parts, told, interfaces, steering: ports.steering, prepare }),
+    dataplane,
+  };
 
   await configure(lbd, config);
   if (options.control ?? true) {
@@ -197,11 +209,6 @@ async function useHugePages(bytes: Uint8Array<SharedArrayBuffer>): Promise<void>
 /** Application servers that there is room for: a sixteenth of the memory, if it is small. */
 function serversFor(memory: number): number {
   return Math.min(1 << 20, 2 ** Math.floor(Math.log2(memory / 1024)));
-}
-
-/** What the configuration has for an encap. */
-function encapOptions({ nat }: LbdConfig, name: string): Readonly<Record<string, unknown>> {
-  return name === 'nat4' || name === 'nat6' ? { ...nat.options } : {};
 }
 
 function serve(

@@ -25,11 +25,13 @@ export interface GraphPlan {
 export interface GraphParts {
   readonly drivers: readonly Driver[];
   readonly encaps: readonly Encap[];
+  /** The package of each encap. */
+  readonly encapPackages: readonly string[];
 }
 
 export async function loadParts(plan: Pick<GraphPlan, 'drivers' | 'plugins'>): Promise<GraphParts> {
-  const [drivers, encaps] = await Promise.all([Promise.all(plan.drivers.map(loadDriver)), loadEncaps(plan.plugins)]);
-  return { drivers, encaps };
+  const [drivers, loaded] = await Promise.all([Promise.all(plan.drivers.map(loadDriver)), loadEncaps(plan.plugins)]);
+  return { drivers, encaps: loaded.map(({ encap }) => encap), encapPackages: loaded.map(({ from }) => from) };
 }
 
 /** Declares all nodes. Order matters where packages share a fan-out: members are known by their places. */

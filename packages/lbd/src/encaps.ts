@@ -1,56 +1,77 @@
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { ControlError } from '@lbd/control';
-import type { Encap } from '@lbd/lb';
+import { ControlError, type LbdConfig } from '@lbd/control';
+import { type Encap, encapOptions } from '@lbd/lb';
+import { encapsOf } from './plugins/exports.ts';
+import { importPackage } from './plugins/import.ts';
+import { probePlugin } from './plugins/probe.ts';
 
 /** The encaps that come with lbd, by package. */
 const BUILT_IN = ['@lbd/encap-gre', '@lbd/encap-l3dsr', '@lbd/encap-nat'];
+
+/** An encap, and the package that it comes from. */
+export interface LoadedEncap {
+  readonly encap: Encap;
+  readonly from: string;
+}
 
 /**
  * The encaps of lbd and of plugins: every export of a package that is an encap. Every thread loads the same.
  * @throws ControlError LBD_PLUGIN
  */
-export async function loadEncaps(plugins: readonly string[]): Promise<Encap[]> {
-  const encaps: Encap[] = [];
-  for (const name of [...BUILT_IN, ...plugins]) {
-    const found = Object.values(await importPackage(name)).filter(isEncap);
-    if (found.length === 0) throw new ControlError('LBD_PLUGIN', `plugin ${name} exports no encap (see defineEncap)`);
-    for (const encap of found) {
-      if (encaps.some((other) => other.name === encap.name)) {
-        throw new ControlError('LBD_PLUGIN', `plugin ${name}: there is an encap ${encap.name} already`);
+export async function loadEncaps(plugins: readonly string[]): Promise<LoadedEncap[]> {
+  const loaded: LoadedEncap[] = [];
+  for (const from of [...BUILT_IN, ...plugins]) {
+    for (const encap of await encapsFrom(from)) {
+      const other = loaded.find((one) => one.encap.name === encap.name);
+      if (other) {
+        throw new ControlError(
+          'LBD_PLUGIN',
+          `plugin ${from} is refused: ${other.from} has an encap ${encap.name} already`,
+        );
       }
-      encaps.push(encap);
+      loaded.push({ encap, from });
     }
   }
-  return encaps;
+  return loaded;
 }
 
-/** A package is looked for from the working directory first, where users install plugins, then beside lbd. */
-async function importPackage(name: string): Promise<Record<string, unknown>> {
+async function encapsFrom(name: string): Promise<Encap[]> {
   try {
-    return await import(resolveFrom(process.cwd(), name) ?? name);
+    return encapsOf(await importPackage(name));
   } catch (error) {
-    const [why] = (error as Error).message.split('\n');
-    throw new ControlError('LBD_PLUGIN', `plugin ${name} can't be loaded: ${why}`);
+    throw new ControlError('LBD_PLUGIN', `plugin ${name} is refused: ${(error as Error).message}`);
   }
 }
 
-function resolveFrom(folder: string, name: string): string | undefined {
+/**
+ * Tries the plugins of a configuration before anything of them is loaded.
+ * @throws ControlError LBD_PLUGIN, with the name of the first that is refused, and the reason
+ */
+export async function probePlugins({ plugins, encaps, memory }: LbdConfig): Promise<void> {
+  for (const plugin of plugins) await probePlugin({ plugin, options: encaps, memory });
+}
+
+/**
+ * What each encap is told by the configuration, as its own schema has it, in the order of the encaps.
+ * @throws ControlError LBD_CONFIG_INVALID
+ */
+export async function configuredOptions(encaps: readonly Encap[], config: LbdConfig): Promise<unknown[]> {
+  const unknown = Object.keys(config.encaps).find((name) => !encaps.some((encap) => encap.name === name));
+  if (unknown !== undefined) {
+    const known = encaps.map(({ name }) => name).join(', ');
+    throw new ControlError(
+      'LBD_CONFIG_INVALID',
+      `configuration: encaps.${unknown}: there is no encap ${unknown}: available are ${known}`,
+    );
+  }
+  const given: Readonly<Record<string, unknown>> = {
+    ...config.encaps,
+    nat4: config.nat.options,
+    nat6: config.nat.options,
+  };
   try {
-    return pathToFileURL(createRequire(join(folder, 'anything')).resolve(name)).href;
-  } catch {
-    return undefined;
+    return await Promise.all(encaps.map((encap) => encapOptions(encap, given[encap.name])));
+  } catch (error) {
+    const lines = (error as Error).message.split('\n').map((line) => `configuration: ${line}`);
+    throw new ControlError('LBD_CONFIG_INVALID', lines.join('\n'));
   }
-}
-
-function isEncap(value: unknown): value is Encap {
-  const encap = value as Partial<Encap> | null;
-  return (
-    typeof encap === 'object' &&
-    encap !== null &&
-    typeof encap.name === 'string' &&
-    typeof encap.nodes === 'function' &&
-    Array.isArray(encap.vipFamilies)
-  );
 }

@@ -1,20 +1,25 @@
-import { ControlError, type LoadBalancerModel, type NatInterface } from '@lbd/control';
+import { ControlError, type EncapState, type LoadBalancerModel, type NatInterface } from '@lbd/control';
 import type { Feature } from '@lbd/graph';
 import type { Steering } from '@lbd/io';
-import type { Encap, LoadBalancer } from '@lbd/lb';
+import { describeOptions, type Encap, type LoadBalancer } from '@lbd/lb';
 import type { Interfaces } from './interfaces.ts';
 
-/**
- * The load balancer as control sees it: the model of @lbd/lb, and NAT on interfaces, which is a feature of the graph.
- * @param prepare waits until packets can be sent to new servers
- */
-export function lbModel(
-  balancer: LoadBalancer,
-  encaps: readonly Encap[],
-  interfaces: Interfaces,
-  steering: Steering,
-  prepare: (addresses: readonly string[]) => Promise<void>,
-): LoadBalancerModel {
+export interface LbModelParts {
+  readonly balancer: LoadBalancer;
+  readonly encaps: readonly Encap[];
+  /** The package of each encap. */
+  readonly encapPackages: readonly string[];
+  /** The options of each encap, as its schema has them. */
+  readonly told: readonly unknown[];
+  readonly interfaces: Interfaces;
+  readonly steering: Steering;
+  /** Waits until packets can be sent to new servers. */
+  readonly prepare: (addresses: readonly string[]) => Promise<void>;
+}
+
+/** The load balancer as control sees it: the model of @lbd/lb, and NAT on interfaces, which is a feature of the graph. */
+export function lbModel(parts: LbModelParts): LoadBalancerModel {
+  const { balancer, encaps, interfaces, steering, prepare } = parts;
   return {
     lbConf: (change) => balancer.lbConf(change),
     lbConfGet: () => balancer.lbConfGet(),
@@ -30,6 +35,7 @@ export function lbModel(
     flushFlowTable: () => balancer.flushFlowTable(),
     summary: () => balancer.summary(),
     vips: () => balancer.vips(),
+    encaps: () => encaps.map((encap, i) => encapState(encap, parts.encapPackages[i]!, parts.told[i])),
     setNatInterface(operation) {
       const index = interfaces.find(operation.interface);
       const feature = natFeature(encaps, operation);
@@ -45,6 +51,20 @@ export function lbModel(
       }
     },
   };
+}
+
+function encapState(encap: Encap, from: string, told: unknown): EncapState {
+  const { name, summary, vipFamilies, serverFamily, overhead } = encap;
+  const values = (typeof told === 'object' && told !== null ? told : {}) as Readonly<Record<string, unknown>>;
+  // A schema that can't list its options: those that it made values of are named.
+  const described = describeOptions(encap) ?? Object.keys(values).map((option) => ({ name: option, allowed: '' }));
+  const options = described.map((option) => ({
+    name: option.name,
+    value: values[option.name] ?? null,
+    allowed: option.allowed,
+    description: 'description' in option ? (option.description ?? '') : '',
+  }));
+  return { name, summary, vipFamilies, serverFamily, overhead, from, options };
 }
 
 /** The feature that translates replies: that of the encap `nat4` or `nat6`. */

@@ -2,7 +2,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ConfiguredVip, type Lbd, type LbdConfig, runCommand, type VipKey } from '@lbd/control';
 
 /** What can't be changed while lbd runs. */
-const FIXED = ['interfaces', 'workers', 'memory', 'buffers', 'control', 'log', 'metrics', 'plugins', 'static'] as const;
+const FIXED = [
+  'interfaces',
+  'workers',
+  'memory',
+  'buffers',
+  'control',
+  'log',
+  'metrics',
+  'plugins',
+  'encaps',
+  'static',
+] as const;
 
 /** A change that a reload makes. */
 export interface Step {

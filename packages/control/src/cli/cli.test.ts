@@ -161,7 +161,7 @@ describe('the command table', () => {
   });
   it('completes words', () => {
     expect(completions('show l')).toEqual(['lb']);
-    expect(completions('show lb ')).toEqual(['vips']);
+    expect(completions('show lb ')).toEqual(['encaps', 'vips']);
     expect(completions('lb set interface ')).toEqual(['nat4', 'nat6']);
     expect(completions('')).toEqual(['clear', 'help', 'lb', 'show', 'test', 'trace']);
   });

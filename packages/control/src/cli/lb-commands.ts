@@ -1,5 +1,5 @@
 import type { Lbd } from '../model.ts';
-import { formatLb, formatVips } from '../show/lb.ts';
+import { formatEncaps, formatLb, formatVips } from '../show/lb.ts';
 import { operations } from '../values/operations.ts';
 import { type Answer, type Command, change, display } from './command.ts';
 import { type ParsedOptions, parseOptions } from './options.ts';
@@ -169,6 +169,15 @@ export const lbCommands: readonly Command[] = [
     syntax: '[verbose]',
     help: 'show the VIPs; verbose: with counters and servers',
     parse: parseShowVips,
+  },
+  {
+    words: 'show lb encaps',
+    syntax: '',
+    help: 'show the encaps that VIPs may have, those of plugins too, with their options',
+    parse: (rest) => {
+      parseOptions(rest, {}, 0);
+      return display(({ lb }) => lb.encaps(), formatEncaps);
+    },
   },
   {
     words: 'show lb',

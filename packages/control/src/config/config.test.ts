@@ -28,6 +28,7 @@ describe('the configuration file', () => {
       lb: {},
       vips: [],
       nat: { interfaces: [], options: { sessions: 2 ** 20, timeouts: {} } },
+      encaps: {},
       commands: [],
       plugins: [],
       static: { interfaces: [], neighbours: [], routes: [] },
@@ -54,6 +55,7 @@ vips:
     src_ip_sticky: true
     as: [{ address: 192.168.1.1 }, { address: 192.168.1.2, weight: 0 }]
 nat: { nat4: [lan0], sessions: 1000, timeouts: { udp: 30, tcp_closed: 5 } }
+encaps: { gre4: { dscp: copy }, my-encap: { list: [1, 2] } }
 commands:
   - lb vip 10.0.0.0/8
 static:
@@ -68,6 +70,7 @@ static:
         interfaces: [{ family: 4, interface: 'lan0', enable: true }],
         options: { sessions: 1000, timeouts: { udp: 30, tcpClosed: 5 } },
       },
+      encaps: { gre4: { dscp: 'copy' }, 'my-encap': { list: [1, 2] } },
       static: { interfaces: [{ mac: '02:00:00:00:00:0a', mtu: 1500, addresses: ['10.0.0.1/24'] }] },
     });
     expect(config.vips).toEqual([
@@ -146,6 +149,17 @@ static:
       `${interfaces}nat: {nat4: [wan0]}`,
       /nat.nat4\[0\]: there is no interface "wan0": interfaces has lan0/,
     ],
+    [
+      'options of an encap that are none',
+      `${interfaces}encaps: {gre4: 7}`,
+      /^lbd.yaml:2: encaps.gre4: must be a mapping/,
+    ],
+    [
+      'a name that is none of an encap',
+      `${interfaces}encaps: {Gre 4: {}}`,
+      /encaps.Gre 4: is not allowed: must be the name of an encap/,
+    ],
+    ['options of NAT elsewhere', `${interfaces}encaps: {nat4: {sessions: 1}}`, /encaps.nat4: .* in the section nat/],
     ['a wrong command', `${interfaces}commands: [lb vip frob]`, /commands\[0\]: "lb vip frob": unknown word "frob"/],
     ['a wrong size', `${interfaces}memory: 1GB`, /memory: "1GB" .* such as 256MiB/],
     ['too little memory', `${interfaces}memory: 1MiB`, /memory: .* from 64MiB/],

@@ -30,7 +30,9 @@ const nat = fields.record({
   sessions: fields
     .integer(1, 1 << 24)
     .optional()
-    .describe('Sessions there can be at a time; as many as the memory has KiB (a power of two) unless told.'),
+    .describe(
+      'Sessions there can be at a time; of each family, as many as the memory has 2 KiB (a power of two) unless told.',
+    ),
   timeouts: fields
     .record({
       udp: seconds('Idle time of UDP (300)'),
@@ -42,6 +44,22 @@ const nat = fields.record({
     .describe('After how much idle time sessions end.'),
 });
 
+/** Options of encaps: each encap's own schema checks them when lbd starts. */
+const encaps = z
+  .record(
+    z.string(),
+    z.record(z.string(), z.unknown(), { error: () => 'must be a mapping with the options of the encap' }),
+    { error: () => 'must be a mapping with names of encaps' },
+  )
+  .superRefine((given, context) => {
+    const refuse = (name: string, why: string) =>
+      context.addIssue({ code: 'custom', path: [name], message: `is not allowed: ${why}` });
+    for (const name of Object.keys(given)) {
+      if (!/^[a-z][a-z0-9-]*$/.test(name)) refuse(name, 'must be the name of an encap');
+      if (name === 'nat4' || name === 'nat6') refuse(name, 'its options are in the section nat');
+    }
+  });
+
 /** What the NAT encaps are told, in their words. */
 export interface NatOptions {
   readonly sessions: number;
@@ -52,7 +70,7 @@ function natOptions({ sessions, timeouts }: z.output<typeof nat>, memory: number
   const { udp, tcp_transitory: tcpTransitory, tcp_established: tcpEstablished, tcp_closed: tcpClosed } = timeouts;
   const given = Object.entries({ udp, tcpTransitory, tcpEstablished, tcpClosed }).filter(([, v]) => v !== undefined);
   return {
-    sessions: sessions ?? 2 ** Math.floor(Math.log2(memory / 1024)),
+    sessions: sessions ?? 2 ** Math.floor(Math.log2(memory / 2048)),
     timeouts: Object.fromEntries(given) as Record<string, number>,
   };
 }
@@ -88,6 +106,11 @@ export const configSchema = fields
     lb: lbSchema.prefault({}).describe('Settings that all VIPs share, as `lb conf`.'),
     vips: fields.list(vipSchema, 'VIPs').default([]).describe('As `lb vip` and `lb as`.'),
     nat: nat.prefault({}).describe('Interfaces whose replies are translated, as `lb set interface nat4 in`.'),
+    encaps: encaps
+      .default({})
+      .describe(
+        'Options of encaps, by the name of the encap, as in `gre4: { dscp: copy }`; `show lb encaps` lists them.',
+      ),
     commands: fields
       .list(commandLine, 'commands')
       .default([])

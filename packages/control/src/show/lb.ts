@@ -1,5 +1,6 @@
-import type { LbSummary, VipState } from '../model.ts';
+import type { EncapState, LbSummary, VipState } from '../model.ts';
 import { familyOf } from '../values/address.ts';
+import { table } from './table.ts';
 
 /** Laid out as VPP's `show lb`. */
 export function formatLb({ conf, vips, servers, sticky, sessions }: LbSummary): string {
@@ -15,6 +16,28 @@ export function formatLb({ conf, vips, servers, sticky, sessions }: LbSummary): 
     lines.push(`core ${worker}`, `  timeout: ${conf.timeout}s`, `  usage: ${used} / ${capacity}`);
   }
   for (const table of sessions) lines.push(`${table.name} sessions: ${table.sessions} / ${table.capacity}`);
+  return lines.join('\n');
+}
+
+/** What each encap is, and below the options that it has. */
+export function formatEncaps(encaps: readonly EncapState[]): string {
+  const families = (encap: EncapState) => encap.vipFamilies.map((family) => `ip${family}`).join(' ');
+  const rows = encaps.map((encap) => [
+    encap.name,
+    families(encap),
+    `ip${encap.serverFamily}`,
+    encap.overhead,
+    encap.from,
+    encap.summary,
+  ]);
+  const lines = [table(['Encap', 'VIPs', 'ASs', 'Overhead', 'Package', 'Summary'], rows)];
+  for (const { name, options } of encaps) {
+    if (options.length > 0) lines.push(`options of ${name}:`);
+    for (const { name: option, value, allowed, description } of options) {
+      const words = [allowed && `(${allowed})`, description].filter((text) => text !== '').join('  ');
+      lines.push(`  ${option}: ${typeof value === 'string' ? value : JSON.stringify(value)}  ${words}`.trimEnd());
+    }
+  }
   return lines.join('\n');
 }
 

@@ -1,12 +1,12 @@
 import type { Runtime } from '../model.ts';
 import { ratio, table } from './table.ts';
 
-/** A block for each worker, nodes that ran only. Time is per packet, nanoseconds. */
+/** A block for each worker, nodes that ran, or may not, only. Time is per packet, nanoseconds. */
 export function formatRuntime({ workers, nodes }: Runtime): string {
   return workers
     .map(({ worker, seconds, breaths, sleeps, freeBuffers, buffers }) => {
       const rows = nodes
-        .filter((node) => node.worker === worker && node.calls > 0)
+        .filter((node) => node.worker === worker && (node.calls > 0 || node.state === 'disabled'))
         .map((node) => [
           node.name,
           node.state,

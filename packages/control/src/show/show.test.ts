@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { runCommand } from '../cli/cli.ts';
 import { fakeLbd, fakeVip } from '../testing/fake-lbd.ts';
 import { formatVips } from './lb.ts';
+import { formatNodes } from './node.ts';
 
 const text = async (line: string) => (await runCommand(fakeLbd(), line)).text;
 
@@ -18,6 +19,14 @@ core 0
   timeout: 40s
   usage: 3 / 4096
 nat4 sessions: 6 / 65536`,
+    );
+  });
+  it('show lb encaps', async () => {
+    expect(await text('show lb encaps')).toBe(
+      `Encap  VIPs     ASs  Overhead  Package         Summary
+gre4   ip4 ip6  ip4        24  @lbd/encap-gre  GRE over IPv4
+options of gre4:
+  dscp: zero  (zero or copy)  DSCP of outer headers.`,
     );
   });
   it('show lb vips', async () => {
@@ -70,6 +79,10 @@ ip4-lookup  active      4       10           2.5       12.5`,
   it('show node', async () => {
     expect(await text('show node')).toContain('ip4-lookup  internal  kernel  drop ip4-rewrite');
     expect(await text('show node ip4-lookup')).toContain('    [1] ip4-rewrite');
+    const { dataplane } = fakeLbd();
+    const [node] = await dataplane.nodes();
+    expect(formatNodes([{ ...node!, disabled: 2 }], false)).toContain('ip4-lookup  disabled  kernel');
+    expect(formatNodes([{ ...node!, disabled: 2 }], true)).toContain('disabled in 2 workers');
     await expect(text('show node frob')).rejects.toMatchObject({ code: 'LBD_NO_SUCH_NODE' });
   });
   it('show ip fib, show ip6 fib', async () => {

@@ -25,6 +25,17 @@ export function fakeLbd(calls: unknown[][] = []): Lbd {
         sessions: [{ name: 'nat4', sessions: 6, capacity: 65536 }],
       }),
       vips: () => [fakeVip],
+      encaps: () => [
+        {
+          name: 'gre4',
+          summary: 'GRE over IPv4',
+          vipFamilies: [4, 6],
+          serverFamily: 4,
+          overhead: 24,
+          from: '@lbd/encap-gre',
+          options: [{ name: 'dscp', value: 'zero', allowed: 'zero or copy', description: 'DSCP of outer headers.' }],
+        },
+      ],
     },
     dataplane: {
       version: () => ({ version: '1.2.3', node: 'v20.20.2', workers: 1, uptime: 61.5 }),
@@ -70,6 +81,7 @@ export function fakeLbd(calls: unknown[][] = []): Lbd {
           next: ['drop', 'ip4-rewrite'],
           previous: ['ip4-input'],
           counters: [{ name: 'no route', meaning: 'no route to the destination' }],
+          disabled: 0,
         },
       ],
       routes: (family) => [

@@ -13,7 +13,7 @@ const program = new Command('lbd')
   .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG)
   .option('--check-config', 'check the configuration and end')
   .action(async (options: { config: string; checkConfig?: boolean }) => {
-    process.exitCode = options.checkConfig ? check(options.config) : await run(options.config);
+    process.exitCode = options.checkConfig ? await check(options.config) : await run(options.config);
   });
 
 program

@@ -49,13 +49,13 @@ export class GraphView {
         buffers: this.#layout.buffersPerWorker,
       })),
       nodes: this.#layout.workers.flatMap((_, worker) =>
-        this.#stats.runtime(worker).map(({ node, calls, packets, nanoseconds }, i) => {
+        this.#stats.runtime(worker).map(({ node, calls, packets, nanoseconds, disabled }, i) => {
           const base = nodes[worker]?.[i] ?? { calls: 0, packets: 0, nanoseconds: 0 };
           const kind = this.#graph.nodes[i]!.declaration.kind;
           return {
             worker,
             name: node,
-            state: kind === 'input' ? ('polling' as const) : ('active' as const),
+            state: disabled > 0 ? ('disabled' as const) : kind === 'input' ? ('polling' as const) : ('active' as const),
             calls: calls - base.calls,
             packets: packets - base.packets,
             nanoseconds: nanoseconds - base.nanoseconds,
@@ -94,6 +94,7 @@ export class GraphView {
 
   nodes(): NodeInfo[] {
     const { nodes } = this.#graph;
+    const figures = this.#stats.runtime();
     const name = (index: number) => nodes[index]!.declaration.name;
     return nodes.map(({ declaration, index, nexts }) => ({
       name: declaration.name,
@@ -102,6 +103,7 @@ export class GraphView {
       next: nexts.map(name),
       previous: nodes.filter((other) => other.nexts.includes(index)).map((other) => other.declaration.name),
       counters: Object.entries(declaration.counters ?? {}).map(([counter, meaning]) => ({ name: counter, meaning })),
+      disabled: figures[index]!.disabled,
     }));
   }
 }

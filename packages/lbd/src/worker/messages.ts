@@ -1,4 +1,4 @@
-import type { GraphLayout, KernelModules, Trace } from '@lbd/graph';
+import type { GraphLayout, KernelModules, NodeFailure, Trace } from '@lbd/graph';
 import type { LbTask } from '@lbd/lb';
 import type { GraphPlan } from '../dataplane.ts';
 
@@ -33,6 +33,8 @@ export type FromWorker =
   | { readonly kind: 'traces'; readonly traces: readonly Trace[] }
   /** What a node posted. */
   | { readonly kind: 'post'; readonly message: unknown }
+  /** A node trapped for the first time, or is disabled from now on. */
+  | { readonly kind: 'failed'; readonly failure: NodeFailure }
   /** Every input has ended. */
   | { readonly kind: 'finished' };
 

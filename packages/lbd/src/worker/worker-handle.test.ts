@@ -13,7 +13,8 @@ it('a worker that has died is not waited for', async () => {
   const failures: Error[] = [];
   // There is no graph to build, or no compiled worker beside the source: the thread ends at once.
   const start = { memory: arena.memory.wasm, index: 0, epoch: epochs.word(0), status, eventFd: -1 };
-  const events = { onPost() {}, onTraces() {}, onFinished() {}, onFailure: (error: Error) => failures.push(error) };
+  const onFailure = (error: Error) => failures.push(error);
+  const events = { onPost() {}, onNodeFailure() {}, onTraces() {}, onFinished() {}, onFailure };
   const worker = new WorkerHandle(start as unknown as WorkerStart, arena.memory, () => {}, events);
   await expect(worker.ready()).rejects.toThrow();
   await quiescent;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Trace } from '@lbd/graph';
+import type { NodeFailure, Trace } from '@lbd/graph';
 import type { LbTask } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
 import {
@@ -13,6 +13,7 @@ import {
 
 export interface WorkerEvents {
   readonly onPost: (message: unknown) => void;
+  readonly onNodeFailure: (failure: NodeFailure, worker: number) => void;
   readonly onTraces: (traces: readonly Trace[]) => void;
   readonly onFinished: () => void;
   /** The thread ended by itself: a fault. */
@@ -58,6 +59,7 @@ export class WorkerHandle {
     this.#worker.on('message', (message: FromWorker) => {
       if (message.kind === 'ready') isReady();
       else if (message.kind === 'post') events.onPost(message.message);
+      else if (message.kind === 'failed') events.onNodeFailure(message.failure, this.index);
       else if (message.kind === 'traces') events.onTraces(message.traces);
       else if (message.kind === 'finished') events.onFinished();
       else this.#done(message.id, message.error);

@@ -20,6 +20,7 @@ const drivers = parts.drivers.map((driver) => {
 });
 const runtime = new Runtime(memory, graph, start.layout, start.index, start.modules, {
   onPost: (message) => send({ kind: 'post', message }),
+  onFailure: (failure) => send({ kind: 'failed', failure }),
 });
 
 send({ kind: 'ready' });
