@@ -1,10 +1,9 @@
-/** lb-nat4-in2out: the packets of servers get the very address and port that their client used, found by session. */
-import { hash16, search16, touchVector16 } from '@lbd/bihash/assembly/bihash16.ts';
-import { fib4Lookup } from '@lbd/fib/assembly/fib4.ts';
-import { DPO_FIRST_FREE, DPO_RECEIVE, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
+/**
+ * lb-nat4-in2out and lb-nat6-in2out: the packets of servers get the very address and port that their client used. Written once;
+ * `six`, a constant, says the family.
+ */
 import {
   arcOf,
-  bufferAt,
   count as add,
   dataOf,
   framesOf,
@@ -12,152 +11,183 @@ import {
   metaOf,
   nextFeature,
   nowOf,
-  reason,
+  touchLines,
 } from '@lbd/graph/assembly/abi.ts';
-import { META_L4, META_PROTOCOL, MIXED, NODE_DATA } from '@lbd/graph/src/layout.ts';
-import { LB_VIPS, VIP_ADDRESS4, VIP_PORT, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
-import { not16, not32, patch } from '@lbd/packet/assembly/checksum.ts';
+import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
-  IP4_CHECKSUM,
-  IP4_DESTINATION,
-  IP4_SOURCE,
-  PROTOCOL_TCP,
-  TCP_CHECKSUM,
-  TCP_FLAGS,
-  UDP_CHECKSUM,
-} from '@lbd/packet/src/layout.ts';
+  FLAG_FIRST_FRAGMENT,
+  META_FLAGS,
+  META_L4,
+  META_PROTOCOL,
+  META_RX,
+  NODE_DATA,
+} from '@lbd/graph/src/layout.ts';
+import { LB_SERVERS } from '@lbd/lb/src/layout.ts';
 import {
   DATA_FOUND,
   DATA_HASHES,
   DATA_LB,
   DATA_NAT,
   DATA_TOUCHED,
-  IN2OUT_NEXT_PUNT,
-  IN2OUT_NO_SESSION,
-  IN2OUT_STATIC,
   IN2OUT_TRANSLATED,
   KEY_REVERSE,
-  KEY_SERVER,
-  NAT_FIB,
-  NAT_TABLE,
-  SEEN_FIN_SERVER,
-  SEEN_REPLY,
-  SESSION_ADDRESSES,
-  SESSION_PORTS,
-  SESSION_SEEN,
+  NAT_HINT_MASK,
+  NAT_REPLY_HINTS,
+  NAT_SESSIONS,
+  SESSION_SHIFT,
 } from '../src/layout.ts';
-import { hasHeader } from './nat4.ts';
-import { keyTail, renew, seenOfTcp, sessionAt } from './session.ts';
+import { hintBucket, hintIn } from './hints.ts';
+import { another } from './in2out-others.ts';
+import { hashOfPair, keyTail } from './keys.ts';
+import { sourceAt } from './quote.ts';
+import { expires, hasHeader, isReplyOf, touchSession, translateReply } from './translate.ts';
 
 export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  findByHints4(node, vector, count);
+  return rewrite(false, node, vector, count, nexts);
+}
+export function nat6_in2out(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  findByHints6(node, vector, count);
+  return rewrite(true, node, vector, count, nexts);
+}
+
+function findByHints4(node: usize, vector: usize, count: i32): void {
+  findByHints(false, node, vector, count);
+}
+function findByHints6(node: usize, vector: usize, count: i32): void {
+  findByHints(true, node, vector, count);
+}
+
+/** Writes where each packet's session may be to DATA_FOUND (0: unknown). */
+// @ts-ignore: decorator
+@inline function findByHints(six: bool, node: usize, vector: usize, count: i32): void {
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const data = node + NODE_DATA;
   const nat: usize = load<u32>(data, DATA_NAT);
-  const lb: usize = load<u32>(data, DATA_LB);
-  const table: usize = load<u32>(nat, NAT_TABLE);
-  const hashes = data + DATA_HASHES;
-  const found = data + DATA_FOUND;
+  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
+  const hints: usize = load<u32>(nat, NAT_REPLY_HINTS);
+  const mask = load<u32>(nat, NAT_HINT_MASK);
+  const end = <usize>count << 2;
+  for (let i: usize = 0; i < end; i += 4) {
+    const buffer: usize = load<u32>(vector + i);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
+    const hash = hashOfPair(six, ip + sourceAt(six), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_REVERSE));
+    store<u32>(data + i, hash, DATA_HASHES);
+    store<u32>(data + i, <u32>hintBucket(hints, mask, hash), DATA_FOUND);
+  }
+  store<u32>(data, touchLines(data + DATA_FOUND, count), DATA_TOUCHED);
+  for (let i: usize = 0; i < end; i += 4) {
+    const index = hintIn(load<u32>(data + i, DATA_FOUND), load<u32>(data + i, DATA_HASHES));
+    store<u32>(data + i, index, DATA_FOUND);
+    touchSession(sessions, index);
+  }
+}
+
+// @ts-ignore: decorator
+@inline function rewrite(six: bool, node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  const frames = framesOf(node);
+  const metadata = metadataOf(node);
+  const data = node + NODE_DATA;
+  const nat: usize = load<u32>(data, DATA_NAT);
+  const servers: usize = load<u32>(<usize>load<u32>(data, DATA_LB), LB_SERVERS);
+  const end = vector + (<usize>count << 2);
+  const found = data + DATA_FOUND - vector;
   const now = nowOf(node);
   const arc = arcOf(node);
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
+  let any: u32 = 0;
+  let all: u32 = ALL;
+  let at = usualRun(six, vector, end, found, frames, metadata, nat, servers, now);
+  for (let from = vector; from < end; at = usualRun(six, from, end, found, frames, metadata, nat, servers, now)) {
+    const buffer: usize = load<u32>(from);
     const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
-    const hash = hash16(load<u64>(ip, IP4_SOURCE), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_REVERSE));
-    store<u32>(hashes + (<usize>i << 2), hash);
+    let slot: u32 = nextFeature(arc, meta);
+    if (at == from) {
+      const hash = load<u32>(data + (from - vector), DATA_HASHES);
+      slot = another(six, node, nat, servers, meta, dataOf(frames, buffer, meta), hash, slot, now);
+      at += 4;
+    } else add(node, IN2OUT_TRANSLATED, (at - from) >> 2);
+    if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
+    any |= slot;
+    all &= slot;
+    from = at;
   }
-  let touched = touchVector16(table, hashes, found, count);
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
-    const tail = keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_REVERSE);
-    const value = search16(table, load<u32>(hashes + (<usize>i << 2)), load<u64>(ip, IP4_SOURCE), tail);
-    const index: u32 = value == <u64>-1 ? 0 : <u32>value;
-    store<u32>(found + (<usize>i << 2), index);
-  }
-  for (let i = 0; i < count; i++) touched += <u64>load<u8>(sessionAt(nat, load<u32>(found + (<usize>i << 2))), SESSION_SEEN);
-  store<u64>(data, touched, DATA_TOUCHED);
-  let first = 0;
-  let different = 0;
-  let translated: u64 = 0;
-  for (let i = 0; i < count; i++) {
-    const buffer = bufferAt(vector, i);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const l4 = ip + <usize>load<u16>(meta, META_L4);
-    const index = load<u32>(found + (<usize>i << 2));
-    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
-    let next = nextFeature(arc, meta);
-    const whole = hasHeader(meta, protocol);
-    if (whole && index != 0) {
-      const session = sessionAt(nat, index);
-      let seen = <u32>load<u8>(session, SESSION_SEEN) | SEEN_REPLY;
-      if (protocol == PROTOCOL_TCP) seen |= seenOfTcp(load<u8>(l4, TCP_FLAGS), SEEN_FIN_SERVER);
-      if (seen != <u32>load<u8>(session, SESSION_SEEN)) atomic.or<u8>(session, <u8>seen, SESSION_SEEN);
-      renew(nat, session, seen, now);
-      rewriteSource(ip, l4, protocol, <u32>(load<u64>(session, SESSION_ADDRESSES) >> 32), load<u32>(session, SESSION_PORTS) >>> 16);
-      translated++;
-    } else {
-      const way = withoutSession(nat, lb, table, ip, l4, protocol, whole);
-      if (way == STATIC) add(node, IN2OUT_STATIC, 1);
-      if (way == LEFT_ALONE) {
-        reason(node, meta, IN2OUT_NO_SESSION);
-        next = IN2OUT_NEXT_PUNT;
-      }
-    }
-    store<u16>(nexts + (<usize>i << 1), <u16>next);
-    if (i == 0) first = next;
-    different |= next ^ first;
-  }
-  add(node, IN2OUT_TRANSLATED, translated);
-  return different ? MIXED : first;
+  return allRuns(any, all);
 }
 
 // @ts-ignore: decorator
-@inline const STATIC = 0;
-// @ts-ignore: decorator
-@inline const TO_VIP = 1;
-// @ts-ignore: decorator
-@inline const LEFT_ALONE = 2;
+@inline function usualRun(
+  six: bool,
+  at: usize,
+  end: usize,
+  found: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+  servers: usize,
+  now: u32,
+): usize {
+  if (six) return usual6(at, end, found, frames, metadata, nat, servers, now);
+  return usual4(at, end, found, frames, metadata, nat, servers, now);
+}
+function usual4(
+  at: usize,
+  end: usize,
+  found: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+  servers: usize,
+  now: u32,
+): usize {
+  return usual(false, at, end, found, frames, metadata, nat, servers, now);
+}
+function usual6(
+  at: usize,
+  end: usize,
+  found: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+  servers: usize,
+  now: u32,
+): usize {
+  return usual(true, at, end, found, frames, metadata, nat, servers, now);
+}
 
 /**
- * What to do with a packet that belongs to no session: one to a VIP goes on (a server may be a client, too); one from the
- * port of a server that is exactly one VIP's gets that VIP's address and port, unless it is for this host; any other is
- * not the load balancer's.
+ * Translates replies that came in on one interface and whose sessions are what the hints say, until one comes that is
+ * otherwise; returns its place. `found` plus a place in the vector is where the packet's session stands.
  */
-function withoutSession(nat: usize, lb: usize, table: usize, ip: usize, l4: usize, protocol: u32, whole: bool): i32 {
-  const type = <i32>(fib4Lookup(load<u32>(nat, NAT_FIB), ip + IP4_DESTINATION) >>> DPO_SHIFT);
-  if (type >= DPO_FIRST_FREE) return TO_VIP;
-  if (!whole || type == DPO_RECEIVE) return LEFT_ALONE;
-  const k0 = <u64>load<u32>(ip, IP4_SOURCE);
-  const k1 = keyTail(load<u16>(l4), protocol, KEY_SERVER);
-  const value = search16(table, hash16(k0, k1), k0, k1);
-  if (value == <u64>-1) return LEFT_ALONE;
-  const vip: usize = <usize>load<u32>(lb, LB_VIPS) + (<usize>value << VIP_SHIFT);
-  rewriteSource(ip, l4, protocol, load<u32>(vip, VIP_ADDRESS4), load<u16>(vip, VIP_PORT));
-  return STATIC;
-}
-
-/** Gives a packet another source address and port (both in wire order), checksums included. */
 // @ts-ignore: decorator
-@inline function rewriteSource(ip: usize, l4: usize, protocol: u32, address: u32, port: u32): void {
-  const gone = not32(load<u32>(ip, IP4_SOURCE));
-  const goneL4 = gone + not16(load<u16>(l4));
-  const comeL4: u64 = <u64>address + <u64>port;
-  if (protocol == PROTOCOL_TCP) {
-    store<u16>(l4, <u16>patch(load<u16>(l4, TCP_CHECKSUM), goneL4, comeL4), TCP_CHECKSUM);
-  } else {
-    const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
-    if (checksum != 0) {
-      const patched = patch(checksum, goneL4, comeL4);
-      store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
-    }
+@inline function usual(
+  six: bool,
+  at: usize,
+  end: usize,
+  found: usize,
+  frames: usize,
+  metadata: usize,
+  nat: usize,
+  servers: usize,
+  now: u32,
+): usize {
+  if (at == end) return at;
+  const sessions: usize = load<u32>(nat, NAT_SESSIONS);
+  const rx: u32 = load<u16>(metaOf(metadata, load<u32>(at)), META_RX);
+  for (; at < end; at += 4) {
+    const buffer: usize = load<u32>(at);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    const session = sessions + (<usize>load<u32>(found + at) << SESSION_SHIFT);
+    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+    const l4 = ip + <usize>load<u16>(meta, META_L4);
+    if (!isReplyOf(six, servers, session, ip, l4, protocol)) break;
+    if (!hasHeader(meta, protocol)) break;
+    if (load<u16>(meta, META_RX) != rx || (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) != 0) break;
+    if (expires(six, ip)) break;
+    translateReply(six, nat, session, ip, l4, protocol, now);
   }
-  store<u16>(ip, <u16>patch(load<u16>(ip, IP4_CHECKSUM), gone, <u64>address), IP4_CHECKSUM);
-  store<u32>(ip, address, IP4_SOURCE);
-  store<u16>(l4, <u16>port);
+  return at;
 }

@@ -1,3 +1,3 @@
-export { nat4_in2out } from './in2out';
-export { nat4 } from './nat4';
+export { nat4, nat6 } from './forward';
+export { nat4_in2out, nat6_in2out } from './in2out';
 export { nat_end, nat_free, nat_sweep } from './session';

@@ -1,38 +1,52 @@
-/** Sessions: finding, making and ending them. Any worker may, at any time; see ../src/layout.ts. */
-import { del16, hash16, insert16, search16 } from '@lbd/bihash/assembly/bihash16.ts';
+/**
+ * Sessions: making and ending them. Any worker may, at any time; see ../src/layout.ts. Nothing here is done for each packet,
+ * so the family (`six`) is looked at as the program runs.
+ */
+import { AS_ADDRESS, AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb/src/layout.ts';
 import { fold, not16, not32 } from '@lbd/packet/assembly/checksum.ts';
-import { AS_ADDRESS4, AS_PORT, AS_SHIFT, LB_SERVERS } from '@lbd/lb/src/layout.ts';
+import { PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
 import {
   KEY_FORWARD,
   KEY_REVERSE,
   NAT_CAPACITY,
   NAT_FREE,
+  NAT_HINT_MASK,
   NAT_LIVE,
   NAT_NEXT,
+  NAT_REPLY_HINTS,
+  NAT_SERVERS,
   NAT_SESSIONS,
+  NAT_SIX,
   NAT_TABLE,
   NAT_TIMEOUTS,
   SEEN_FIN_CLIENT,
   SEEN_FIN_SERVER,
   SEEN_RST,
   SEEN_UDP,
-  SESSION_ADDRESSES,
+  SESSION4_CLIENT,
+  SESSION4_SERVER,
+  SESSION4_VIP,
+  SESSION6_CLIENT,
+  SESSION6_VIP,
   SESSION_AS,
+  SESSION_CLIENT_PORT,
   SESSION_DEAD,
   SESSION_EXPIRY,
   SESSION_FREE,
+  SESSION_HASH,
   SESSION_IP_DELTA,
   SESSION_L4_DELTA,
   SESSION_LIVE,
   SESSION_NEXT,
-  SESSION_PORTS,
   SESSION_PROTOCOL,
   SESSION_SEEN,
-  SESSION_SERVER,
   SESSION_SERVER_PORT,
   SESSION_SHIFT,
   SESSION_STATE,
+  SESSION_VIP_PORT,
 } from '../src/layout.ts';
+import { putHint } from './hints.ts';
+import { NONE, deleteKey, hashKey, insertKey, keyTail, searchKey } from './keys.ts';
 
 /** What make() returns if the table is full, or if every server it tried has the client's port in use. */
 // @ts-ignore: decorator
@@ -40,20 +54,31 @@ import {
 // @ts-ignore: decorator
 @inline export const CONFLICT: i32 = -2;
 
-/** Second word of a key. */
-// @ts-ignore: decorator
-@inline export function keyTail(ports: u32, protocol: u32, kind: u64): u64 {
-  return <u64>ports | (<u64>protocol << 32) | (kind << 40);
-}
 // @ts-ignore: decorator
 @inline export function sessionAt(nat: usize, index: usize): usize {
   return <usize>load<u32>(nat, NAT_SESSIONS) + (index << SESSION_SHIFT);
 }
-/** Renews a session's expiry after SESSION_SEEN may have changed. Stores only what changes, to keep shared lines clean. */
 // @ts-ignore: decorator
-@inline export function renew(nat: usize, session: usize, seen: u32, now: u32): void {
-  const expiry = now + load<u32>(nat + (<usize>seen << 2), NAT_TIMEOUTS);
-  if (load<u32>(session, SESSION_EXPIRY) != expiry) store<u32>(session, expiry, SESSION_EXPIRY);
+@inline export function isLive(session: usize): bool {
+  return atomic.load<u32>(session, SESSION_STATE) == SESSION_LIVE;
+}
+/** Addresses of the addresses of a session's client, the VIP's side, and the server. */
+// @ts-ignore: decorator
+@inline export function clientOf(six: bool, session: usize): usize {
+  return session + (six ? SESSION6_CLIENT : SESSION4_CLIENT);
+}
+// @ts-ignore: decorator
+@inline export function vipOf(six: bool, session: usize): usize {
+  return session + (six ? SESSION6_VIP : SESSION4_VIP);
+}
+// @ts-ignore: decorator
+@inline export function serverOf(six: bool, servers: usize, session: usize): usize {
+  return six ? addressOfServer(true, servers, load<u32>(session, SESSION_AS)) : session + SESSION4_SERVER;
+}
+/** Address of the address in the record of a server. */
+// @ts-ignore: decorator
+@inline export function addressOfServer(six: bool, servers: usize, server: usize): usize {
+  return servers + (server << AS_SHIFT) + (six ? AS_ADDRESS : AS_ADDRESS4);
 }
 /** A flow whose end was seen: both FINs, or RST. */
 // @ts-ignore: decorator
@@ -61,20 +86,19 @@ import {
   const fins = SEEN_FIN_CLIENT | SEEN_FIN_SERVER;
   return (seen & SEEN_RST) != 0 || (seen & fins) == fins;
 }
-
-/** The tuple of the server's packets, as addresses and as ports. */
+/** SEEN_ bits of a flow before its first packet was looked at. */
 // @ts-ignore: decorator
-@inline function reverseAddresses(session: usize): u64 {
-  return <u64>load<u32>(session, SESSION_SERVER) | ((load<u64>(session, SESSION_ADDRESSES) & 0xffffffff) << 32);
+@inline function seenAtFirst(protocol: u32): u32 {
+  return protocol == PROTOCOL_UDP ? SEEN_UDP : 0;
+}
+
+// @ts-ignore: decorator
+@inline function forwardTail(session: usize): u64 {
+  return keyTail(load<u32>(session, SESSION_CLIENT_PORT), load<u8>(session, SESSION_PROTOCOL), KEY_FORWARD);
 }
 // @ts-ignore: decorator
 @inline function reverseTail(session: usize): u64 {
-  const ports = <u32>load<u16>(session, SESSION_SERVER_PORT) | (load<u32>(session, SESSION_PORTS) << 16);
-  return keyTail(ports, load<u8>(session, SESSION_PROTOCOL), KEY_REVERSE);
-}
-// @ts-ignore: decorator
-@inline function forwardTail(session: usize): u64 {
-  return keyTail(load<u32>(session, SESSION_PORTS), load<u8>(session, SESSION_PROTOCOL), KEY_FORWARD);
+  return keyTail(load<u32>(session, SESSION_SERVER_PORT), load<u8>(session, SESSION_PROTOCOL), KEY_REVERSE);
 }
 
 /** Takes a session that nobody has; 0 if there is none. */
@@ -112,125 +136,128 @@ export function nat_free(nat: usize, index: u32): void {
 export function nat_end(nat: usize, index: u32): bool {
   const session = sessionAt(nat, index);
   if (atomic.cmpxchg<u32>(session, SESSION_LIVE, SESSION_DEAD, SESSION_STATE) != SESSION_LIVE) return false;
+  const six = load<u32>(nat, NAT_SIX) != 0;
   const table: usize = load<u32>(nat, NAT_TABLE);
-  const f0 = load<u64>(session, SESSION_ADDRESSES);
-  const f1 = forwardTail(session);
-  del16(table, hash16(f0, f1), f0, f1);
-  const r0 = reverseAddresses(session);
-  const r1 = reverseTail(session);
-  del16(table, hash16(r0, r1), r0, r1);
+  deleteKey(six, table, clientOf(six, session), vipOf(six, session), forwardTail(session));
+  deleteReverse(six, nat, table, session);
   atomic.sub<u32>(nat, 1, NAT_LIVE);
   return true;
+}
+
+function deleteReverse(six: bool, nat: usize, table: usize, session: usize): void {
+  deleteKey(six, table, serverOf(six, load<u32>(nat, NAT_SERVERS), session), clientOf(six, session), reverseTail(session));
 }
 
 /**
  * Makes the session of a flow's first packet. If the server already has a live flow with the client's address and port
  * (through another VIP), replies could not be told apart; then the next servers of the new-flow table are tried.
- * @param newFlow address of the VIP's new-flow table, or 0 to try no other server
+ * @param client address of the client's address
+ * @param vip address of the address that the client used
+ * @param ports as in the packet
+ * @param hash flow hash
+ * @param newFlow address of the VIP's new-flow table
+ * @param mask of that table
  * @returns index of the session; NO_ROOM or CONFLICT
  */
 export function make(
   nat: usize,
-  lb: usize,
-  addresses: u64,
+  client: usize,
+  vip: usize,
   ports: u32,
   protocol: u32,
-  seen: u32,
+  hash: u32,
   server: u32,
   newFlow: usize,
   mask: u32,
-  slot: u32,
   now: u32,
 ): i32 {
   const index = take(nat);
   if (index == 0) return NO_ROOM;
+  const six = load<u32>(nat, NAT_SIX) != 0;
   const table: usize = load<u32>(nat, NAT_TABLE);
+  const servers: usize = load<u32>(nat, NAT_SERVERS);
   const session = sessionAt(nat, index);
-  store<u64>(session, addresses, SESSION_ADDRESSES);
-  store<u32>(session, ports, SESSION_PORTS);
+  const seen = seenAtFirst(protocol);
+  const bytes: usize = six ? 16 : 4;
+  memory.copy(clientOf(six, session), client, bytes);
+  memory.copy(vipOf(six, session), vip, bytes);
+  store<u32>(session, ports, SESSION_CLIENT_PORT);
   store<u8>(session, <u8>protocol, SESSION_PROTOCOL);
   store<u8>(session, <u8>seen, SESSION_SEEN);
+  store<u32>(session, hash, SESSION_HASH);
   store<u32>(session, now + load<u32>(nat + (<usize>seen << 2), NAT_TIMEOUTS), SESSION_EXPIRY);
   let result = CONFLICT;
   for (let attempt: u32 = 0; attempt < 32; attempt++) {
     if (server != 0) {
-      assign(lb, session, server);
-      result = claimReverse(nat, table, session, index, now);
+      assign(six, servers, session, server);
+      result = claimReverse(six, nat, table, session, index, now);
       if (result != CONFLICT) break;
     }
-    if (newFlow == 0) break;
-    server = load<u32>(newFlow + (<usize>((slot + 1 + attempt) & mask) << 2));
+    server = load<u32>(newFlow + (<usize>((hash + 1 + attempt) & mask) << 2));
   }
   if (result < 0) {
     nat_free(nat, index);
     return result;
   }
-  const f1 = forwardTail(session);
-  const hash = hash16(addresses, f1);
-  const added = insert16(table, hash, addresses, f1, index);
+  const tail = forwardTail(session);
+  const keyHash = hashKey(six, client, vip, tail);
+  const added = insertKey(six, table, keyHash, client, vip, tail, index);
   if (added == 0) {
     // Live only now that both keys are there: who ends a live session takes both away.
     atomic.store<u32>(session, SESSION_LIVE, SESSION_STATE);
     atomic.add<u32>(nat, 1, NAT_LIVE);
     return index;
   }
-  // Another worker made the flow's session meanwhile, or there is no room.
-  abandon(table, session);
+  // Another worker made the flow's session meanwhile, or there is no room. This one was never live.
+  deleteReverse(six, nat, table, session);
+  atomic.store<u32>(session, SESSION_DEAD, SESSION_STATE);
   if (added < 0) return NO_ROOM;
-  const found = search16(table, hash, addresses, f1);
-  return found == <u64>-1 ? NO_ROOM : <i32>found;
+  const found = searchKey(six, table, keyHash, client, vip, tail);
+  return found == NONE ? NO_ROOM : <i32>found;
 }
 
-// @ts-ignore: decorator
-@inline function assign(lb: usize, session: usize, server: u32): void {
-  const as: usize = <usize>load<u32>(lb, LB_SERVERS) + (<usize>server << AS_SHIFT);
+/** Gives a session its server. */
+function assign(six: bool, servers: usize, session: usize, server: u32): void {
+  const address = addressOfServer(six, servers, server);
+  const port: u32 = load<u16>(servers + (<usize>server << AS_SHIFT), AS_PORT);
   store<u32>(session, server, SESSION_AS);
-  store<u32>(session, load<u32>(as, AS_ADDRESS4), SESSION_SERVER);
-  store<u16>(session, load<u16>(as, AS_PORT), SESSION_SERVER_PORT);
-  const address = not32(load<u32>(session, SESSION_ADDRESSES + 4)) + <u64>load<u32>(as, AS_ADDRESS4);
-  const port = not16(load<u16>(session, SESSION_PORTS + 2)) + <u64>load<u16>(as, AS_PORT);
-  store<u16>(session, <u16>fold(address), SESSION_IP_DELTA);
-  store<u16>(session, <u16>fold(address + port), SESSION_L4_DELTA);
+  if (!six) store<u32>(session, load<u32>(address), SESSION4_SERVER);
+  store<u16>(session, <u16>port, SESSION_SERVER_PORT);
+  const addresses = exchange(six, vipOf(six, session), address);
+  const ports = not16(load<u16>(session, SESSION_VIP_PORT)) + <u64>port;
+  store<u16>(session, <u16>fold(addresses), SESSION_IP_DELTA);
+  store<u16>(session, <u16>fold(addresses + ports), SESSION_L4_DELTA);
+}
+
+/** What an address in place of another adds to the complement of a checksum (RFC 1624, equation 3), not folded. */
+export function exchange(six: bool, gone: usize, come: usize): u64 {
+  const bytes: usize = six ? 16 : 4;
+  let sum: u64 = 0;
+  for (let at: usize = 0; at != bytes; at += 4) sum += not32(load<u32>(gone + at)) + <u64>load<u32>(come + at);
+  return sum;
 }
 
 /** Enters the reverse key; ends a session that has it but is over. Returns the index, NO_ROOM or CONFLICT. */
-function claimReverse(nat: usize, table: usize, session: usize, index: u32, now: u32): i32 {
-  const r0 = reverseAddresses(session);
-  const r1 = reverseTail(session);
-  const hash = hash16(r0, r1);
+function claimReverse(six: bool, nat: usize, table: usize, session: usize, index: u32, now: u32): i32 {
+  const server = serverOf(six, load<u32>(nat, NAT_SERVERS), session);
+  const client = clientOf(six, session);
+  const tail = reverseTail(session);
+  const hash = hashKey(six, server, client, tail);
   for (let attempt = 0; attempt < 2; attempt++) {
-    const added = insert16(table, hash, r0, r1, index);
-    if (added == 0) return index;
+    const added = insertKey(six, table, hash, server, client, tail, index);
+    if (added == 0) {
+      putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_HINT_MASK), hash, index);
+      return index;
+    }
     if (added < 0) return NO_ROOM;
-    const other = search16(table, hash, r0, r1);
-    if (other == <u64>-1) continue;
+    const other = searchKey(six, table, hash, server, client, tail);
+    if (other == NONE) continue;
     const rival = sessionAt(nat, <usize>other);
     const over = <i32>(load<u32>(rival, SESSION_EXPIRY) - now) <= 0 || isClosed(load<u8>(rival, SESSION_SEEN));
     if (!over) return CONFLICT;
     nat_end(nat, <u32>other);
   }
   return CONFLICT;
-}
-
-/** Gives up a session that was never live: its reverse key is there, its forward key is another's. */
-function abandon(table: usize, session: usize): void {
-  const r0 = reverseAddresses(session);
-  const r1 = reverseTail(session);
-  del16(table, hash16(r0, r1), r0, r1);
-  atomic.store<u32>(session, SESSION_DEAD, SESSION_STATE);
-}
-
-/** SEEN_ bits that a TCP packet adds. */
-// @ts-ignore: decorator
-@inline export function seenOfTcp(flags: u32, fin: u32): u32 {
-  // FIN is bit 0 and RST bit 2 of the flags (RFC 9293, section 3.1); SEEN_RST is bit 3.
-  return ((flags & 1) * fin) | ((flags & 4) << 1);
-}
-
-/** SEEN_ bits of a flow before its first packet was looked at. */
-// @ts-ignore: decorator
-@inline export function seenAtFirst(protocol: u32): u32 {
-  return protocol == 17 ? SEEN_UDP : 0;
 }
 
 /**

@@ -1,11 +1,5 @@
-export { nat4 } from './nat4.ts';
-export { Nat4Control } from './nat4-control.ts';
-export { nat4Nodes } from './nodes.ts';
-export {
-  allocateNat,
-  DEFAULT_SESSIONS,
-  DEFAULT_TIMEOUTS,
-  type NatHandles,
-  type NatOptions,
-  type NatTimeouts,
-} from './tables.ts';
+export { nat4, nat6 } from './nat.ts';
+export { NatControl } from './nat-control.ts';
+export { natNodes } from './nodes.ts';
+export { DEFAULT_SESSIONS, DEFAULT_TIMEOUTS, type NatOptions, type NatTimeouts, natOptions } from './options.ts';
+export { allocateNat, type NatHandles } from './tables.ts';

@@ -7,15 +7,18 @@ import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 import type { NatHandles } from './tables.ts';
 
-/** The node that rewrites the packets of clients, and the feature that rewrites those of servers. */
-export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclaration[] {
+/** One family's node that rewrites the packets of clients, and the feature that rewrites those of servers. */
+export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclaration[] {
+  const { family } = nat;
+  const icmp = family === 4 ? 'ICMP' : 'ICMPv6';
   const init = (memory: Memory, data: number, worker: number) => {
+    memory.u32[(nat.block + L.NAT_SERVERS) >>> 2] = lb.servers;
     memory.u32[(data + L.DATA_NAT) >>> 2] = nat.block;
     memory.u32[(data + L.DATA_LB) >>> 2] = lb.blocks[worker]!;
   };
   return [
     {
-      name: 'nat4',
+      name: `nat${family}`,
       next: ['drop'],
       fanOut: 'dpo',
       counters: {
@@ -25,30 +28,33 @@ export function nat4Nodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarat
         'session table full': 'dropped: no room for one session more',
         'port in use': "dropped: every server tried has the client's address and port in use through another VIP",
         truncated: 'dropped: the packet ends within its TCP or UDP header',
-        'no ports': 'dropped: neither TCP nor UDP, or a later fragment',
+        'no ports': `dropped: neither TCP nor UDP, nor an ${icmp} error about such`,
+        'errors translated': `${icmp} errors about servers' packets, passed to these`,
       },
       dataBytes: L.DATA_BYTES,
       init,
-      process: { module: kernels, export: 'nat4' },
+      process: { module: kernels, export: `nat${family}` },
       trace: (packet) => `to server ${packet.as}: ${describe(packet.bytes, 'ip')}`,
     },
     {
-      name: 'lb-nat4-in2out',
+      name: `lb-nat${family}-in2out`,
       next: ['punt', 'drop'],
       counters: {
         translated: 'the session gave the address and port that the client used',
         'static mapping': "no session, but the server's port belongs to one VIP: translated",
+        'errors translated': `${icmp} errors about clients' packets, passed to these`,
+        expiring: 'left as it is: would expire here, and what is answered has to quote it so',
         'no session': 'left to the kernel: of no session and no VIP',
-        truncated: 'left to the kernel: the packet ends within its TCP or UDP header',
+        'unknown fragment': 'left to the kernel: a later fragment whose first fragment was not seen before it',
       },
       dataBytes: L.DATA_BYTES,
       init,
-      process: { module: kernels, export: 'nat4_in2out' },
+      process: { module: kernels, export: `nat${family}_in2out` },
       trace: (packet) => `from server: ${describe(packet.bytes, 'ip')}`,
     },
   ];
 }
 
-if (Object.keys(lookupCounters).length !== L.NAT4_LOOKUP_COUNTERS) {
-  throw new Error('NAT4_LOOKUP_COUNTERS must be the number of lookupCounters');
+if (Object.keys(lookupCounters).length !== L.NAT_LOOKUP_COUNTERS) {
+  throw new Error('NAT_LOOKUP_COUNTERS must be the number of lookupCounters');
 }

@@ -1,31 +1,11 @@
 import { Bihash } from '@lbd/bihash';
 import type { Arena } from '@lbd/memory';
 import * as L from './layout.ts';
+import { type NatOptions, type NatTimeouts, natOptions } from './options.ts';
 
-/** Idle seconds after which a session is over. */
-export interface NatTimeouts {
-  /** UDP. RFC 4787 (REQ-5) asks for two minutes at least. */
-  readonly udp: number;
-  /** TCP of which no reply was seen. RFC 5382 (REQ-5): four minutes at least. */
-  readonly tcpTransitory: number;
-  /** TCP under way. RFC 5382 (REQ-5): two hours and four minutes at least. */
-  readonly tcpEstablished: number;
-  /** TCP whose end was seen: long enough for the last acknowledgements and retransmissions. */
-  readonly tcpClosed: number;
-}
-
-export const DEFAULT_TIMEOUTS: NatTimeouts = { udp: 300, tcpTransitory: 240, tcpEstablished: 7440, tcpClosed: 60 };
-/** Address space only: a session takes RAM (64 bytes, and some 80 in the bihash) when it is used. */
-export const DEFAULT_SESSIONS = 1 << 20;
-
-export interface NatOptions {
-  /** Sessions there can be at a time. */
-  readonly sessions?: number;
-  readonly timeouts?: Partial<NatTimeouts>;
-}
-
-/** Where the tables of NAT4 are. Plain data. */
+/** Where the tables of one family's NAT are. Plain data. */
 export interface NatHandles {
+  readonly family: 4 | 6;
   /** The block that all its nodes share. */
   readonly block: number;
   readonly table: number;
@@ -33,44 +13,44 @@ export interface NatHandles {
   readonly capacity: number;
 }
 
-/** Allocates the tables. @throws RangeError if an option is out of range */
-export function allocateNat(arena: Arena, options: NatOptions, tables: { fib4: number }): NatHandles {
-  const capacity = options.sessions ?? DEFAULT_SESSIONS;
-  if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1 << 24) {
-    throw new RangeError(`nat sessions ${capacity}: must be from 1 to ${1 << 24}`);
-  }
-  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
-  for (const [name, seconds] of Object.entries(timeouts)) {
-    if (!Number.isInteger(seconds) || seconds < 1 || seconds > 1 << 24) {
-      throw new RangeError(`nat timeout ${name} ${seconds}: must be 1 to ${1 << 24} seconds`);
-    }
-  }
+/**
+ * Allocates the tables of one family's NAT.
+ * @param fib address of the family's forwarding table
+ * @throws ZodError if an option is out of range
+ */
+export function allocateNat(arena: Arena, family: 4 | 6, options: NatOptions, fib: number): NatHandles {
+  const { sessions: capacity, timeouts } = natOptions.parse(options);
   const { memory } = arena;
-  // Two keys a session; two entries of the four in a page are free on average after a split. One page more for servers.
-  const buckets = 2 ** Math.max(8, Math.ceil(Math.log2(capacity)));
+  const label = (what: string) => `nat${family}: ${what}`;
+  // Two keys a session, four to a page. Where two keys share a bucket on average, one bucket of twenty needs two pages; where
+  // four do (the pages of IPv6 are twice as large), two of five. A third more for what splits leave behind, and for servers.
+  const size = 2 ** Math.max(8, Math.ceil(Math.log2(capacity)));
   const table = Bihash.create(arena, {
-    label: 'nat4: session keys',
-    keyBytes: 16,
-    buckets,
-    memoryBytes: Math.max(1 << 20, buckets * 256),
+    label: label('session keys'),
+    keyBytes: family === 6 ? L.KEY6_BYTES : L.KEY4_BYTES,
+    buckets: family === 6 ? size / 2 : size,
+    memoryBytes: Math.max(1 << 20, family === 6 ? size * 256 : size * 192),
   }).address;
   // Index 0 is no session.
-  const sessions = arena.allocate('nat4: sessions', (capacity + 1) << L.SESSION_SHIFT);
-  const hintBuckets = Math.max(256, 2 ** Math.ceil(Math.log2(capacity)) / 2);
-  const hints = arena.allocate('nat4: session hints', hintBuckets << L.HINT_SHIFT);
-  const block = arena.allocate('nat4', L.NAT_BYTES);
+  const sessions = arena.allocate(label('sessions'), (capacity + 1) << L.SESSION_SHIFT);
+  const hintBuckets = Math.max(256, size / 2);
+  const hints = arena.allocate(label('session hints'), hintBuckets << L.HINT_SHIFT);
+  const replyHints = arena.allocate(label('session hints of replies'), hintBuckets << L.HINT_SHIFT);
+  const block = arena.allocate(label('block'), L.NAT_BYTES);
   const words: Array<[number, number]> = [
     [L.NAT_SESSIONS, sessions],
     [L.NAT_TABLE, table],
     [L.NAT_CAPACITY, capacity + 1],
     [L.NAT_NEXT, 1],
-    [L.NAT_FIB, tables.fib4],
+    [L.NAT_FIB, fib],
     [L.NAT_HINTS, hints],
+    [L.NAT_REPLY_HINTS, replyHints],
     [L.NAT_HINT_MASK, hintBuckets - 1],
+    [L.NAT_SIX, family === 6 ? 1 : 0],
   ];
   for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
   for (let seen = 0; seen < 32; seen++) memory.u32[((block + L.NAT_TIMEOUTS) >>> 2) + seen] = timeoutOf(seen, timeouts);
-  return { block, table, sessions, capacity };
+  return { family, block, table, sessions, capacity };
 }
 
 /** The idle timeout that belongs to a SESSION_SEEN. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Bihash } from '@lbd/bihash';
 import type { EncapControl, EncapHost, SessionUsage, VipSpec } from '@lbd/lb';
-import { AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb';
+import { AS_ADDRESS, AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb';
 import { PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet';
 import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
@@ -18,14 +18,14 @@ interface NatKernels {
   nat_free(nat: number, index: number): void;
 }
 
-/** The control plane's side of NAT4: ends sessions, and maps servers to VIPs for packets without a session. */
-export class Nat4Control implements EncapControl {
+/** The control plane's side of one family's NAT: ends sessions, and maps servers to VIPs for packets without a session. */
+export class NatControl implements EncapControl {
   readonly #host: EncapHost;
   readonly #nat: NatHandles;
   readonly #kernels: NatKernels;
   readonly #table: Bihash;
   readonly #list: number;
-  /** VIPs of each server's address, protocol and port, and whether the VIP is a single address. */
+  /** VIPs of each server's address, protocol and port, and whether the VIP is a single address and port. */
   readonly #vips = new Map<string, Map<number, boolean>>();
   #from = 1;
 
@@ -35,7 +35,7 @@ export class Nat4Control implements EncapControl {
     const module = new WebAssembly.Module(readFileSync(kernels));
     this.#kernels = host.arena.memory.instantiate(module) as unknown as NatKernels;
     this.#table = Bihash.attach(host.arena.memory, nat.table);
-    this.#list = host.arena.allocate('nat4: sessions to free', SWEEP_ROOM * 4);
+    this.#list = host.arena.allocate(`nat${nat.family}: sessions to free`, SWEEP_ROOM * 4);
   }
 
   serverAdded(server: number, vip: number, spec: VipSpec): void {
@@ -75,7 +75,7 @@ export class Nat4Control implements EncapControl {
   usage(): SessionUsage {
     const { memory } = this.#host.arena;
     const sessions = Atomics.load(memory.u32, (this.#nat.block + L.NAT_LIVE) >>> 2);
-    return { name: 'nat4', sessions, capacity: this.#nat.capacity };
+    return { name: `nat${this.#nat.family}`, sessions, capacity: this.#nat.capacity };
   }
 
   /** Ends what is over of [from, to), and frees what is dead once no worker can be using it. */
@@ -94,26 +94,36 @@ export class Nat4Control implements EncapControl {
 
   /**
    * A reply without a session may be translated if exactly one VIP has its server and port, and that VIP is one address:
-   * else nobody knows which address the client used.
+   * else nobody knows which address the client used. A node port's client may have used any of the node's.
    */
   #map(server: number, vip: number, spec: VipSpec, add: boolean): void {
     if (spec.protocol === undefined) return;
-    const { memory } = this.#host.arena;
-    const record = this.#host.lb.servers + (server << AS_SHIFT);
-    const bytes = new Uint8Array(16);
-    bytes.set(memory.u8.subarray(record + AS_ADDRESS4, record + AS_ADDRESS4 + 4));
-    bytes.set(memory.u8.subarray(record + AS_PORT, record + AS_PORT + 2), 8);
-    bytes[12] = spec.protocol === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP;
-    bytes[13] = L.KEY_SERVER;
+    const bytes = this.#serverKey(server, spec.protocol === 'tcp' ? PROTOCOL_TCP : PROTOCOL_UDP);
     const key = bytes.join('.');
     const vips = this.#vips.get(key) ?? new Map<number, boolean>();
     this.#vips.set(key, vips);
-    if (add) vips.set(vip, spec.prefix.endsWith('/32'));
+    const single = this.#nat.family === 4 ? '/32' : '/128';
+    if (add) vips.set(vip, spec.type === 'clusterip' && spec.prefix.endsWith(single));
     else vips.delete(vip);
     const [only] = vips;
     if (vips.size === 1 && only![1]) this.#table.set(bytes, BigInt(only![0]));
     else this.#table.delete(bytes);
     if (vips.size === 0) this.#vips.delete(key);
+  }
+
+  /** Key of the kind KEY_SERVER. */
+  #serverKey(server: number, protocol: number): Uint8Array {
+    const { memory } = this.#host.arena;
+    const six = this.#nat.family === 6;
+    const address = this.#host.lb.servers + (server << AS_SHIFT) + (six ? AS_ADDRESS : AS_ADDRESS4);
+    const port = this.#host.lb.servers + (server << AS_SHIFT) + AS_PORT;
+    const key = new Uint8Array(six ? L.KEY6_BYTES : L.KEY4_BYTES);
+    const tail = six ? L.KEY6_ADDRESSES : L.KEY4_ADDRESSES;
+    key.set(memory.u8.subarray(address, address + (six ? 16 : 4)));
+    key.set(memory.u8.subarray(port, port + 2), tail);
+    key[tail + 4] = protocol;
+    key[tail + 5] = L.KEY_SERVER;
+    return key;
   }
 
   *#live(): Iterable<number> {

@@ -1,0 +1,70 @@
+/** What comes to a VIP of NAT beside packets with ports: later fragments, and ICMP errors about what its servers sent. */
+import { META_AS, META_HASH, META_L4, META_OPAQUE } from '@lbd/graph/src/layout.ts';
+import { clientPorts, quotationOf, quotedHasPorts, quotedIp, quotedProtocol } from '@lbd/lb/assembly/icmp.ts';
+import { AS_PORT, AS_SHIFT } from '@lbd/lb/src/layout.ts';
+import { IP4_PROTOCOL, IP6_FRAGMENT_BYTES } from '@lbd/packet/src/layout.ts';
+import {
+  KEY_FORWARD,
+  NAT_TABLE,
+  SESSION_AS,
+  SESSION_HASH,
+  SESSION_PROTOCOL,
+  SESSION_SEEN,
+} from '../src/layout.ts';
+import { NONE, hashKey, keyTail, searchKey } from './keys.ts';
+import { destinationAt, readdress, readdressError, requote, sourceAt } from './quote.ts';
+import { addressOfServer, clientOf, isLive, sessionAt, vipOf } from './session.ts';
+import { renew, same16 } from './translate.ts';
+
+/**
+ * Sends a later fragment to the server of its datagram's session, else to the one that the choosing node says (META_AS): only
+ * its address changes. META_OPAQUE may say the session.
+ */
+export function readdressFragment(six: bool, nat: usize, servers: usize, meta: usize, ip: usize, now: u32): void {
+  const session = sessionAt(nat, load<u32>(meta, META_OPAQUE));
+  if (isOfFragment(six, session, meta, ip)) {
+    store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
+    renew(nat, session, load<u8>(session, SESSION_SEEN), now);
+  }
+  readdress(six, ip, destinationAt(six), addressOfServer(six, servers, load<u32>(meta, META_AS)));
+}
+
+/** True if the session is that of a later fragment, as far as it tells: live, and of its addresses, protocol and flow hash. */
+function isOfFragment(six: bool, session: usize, meta: usize, ip: usize): bool {
+  // A fragment header names the protocol, unless other extension headers follow.
+  const l4 = ip + <usize>load<u16>(meta, META_L4);
+  const protocol: u32 = six ? load<u8>(l4 - IP6_FRAGMENT_BYTES) : load<u8>(ip, IP4_PROTOCOL);
+  return (
+    isLive(session) &&
+    load<u32>(session, SESSION_HASH) == load<u32>(meta, META_HASH) &&
+    <u32>load<u8>(session, SESSION_PROTOCOL) == protocol &&
+    sameAddress(six, clientOf(six, session), ip + sourceAt(six)) &&
+    sameAddress(six, vipOf(six, session), ip + destinationAt(six))
+  );
+}
+
+// @ts-ignore: decorator
+@inline export function sameAddress(six: bool, a: usize, b: usize): bool {
+  return six ? same16(a, b) : load<u32>(a) == load<u32>(b);
+}
+
+/**
+ * Translates an ICMP error to the VIP about what a server sent (RFC 5508, section 4.2): what it quotes is again what the server
+ * sent, and it goes to that server: the session's, else META_AS. The session lives no longer for it (REQ-6).
+ * @returns false if there is nothing to translate
+ */
+export function translateError(six: bool, nat: usize, servers: usize, meta: usize, ip: usize): bool {
+  const quotation = quotationOf(ip, meta);
+  if (!quotedHasPorts(quotation)) return false;
+  const quoted = ip + quotedIp(quotation);
+  const client = quoted + destinationAt(six);
+  const vip = quoted + sourceAt(six);
+  const tail = keyTail(clientPorts(ip, quotation), quotedProtocol(quotation), KEY_FORWARD);
+  const index = searchKey(six, load<u32>(nat, NAT_TABLE), hashKey(six, client, vip, tail), client, vip, tail);
+  if (index != NONE) store<u32>(meta, load<u32>(sessionAt(nat, <usize>index), SESSION_AS), META_AS);
+  const server = load<u32>(meta, META_AS);
+  const address = addressOfServer(six, servers, server);
+  requote(six, ip, meta, quotation, true, address, load<u16>(servers + (<usize>server << AS_SHIFT), AS_PORT));
+  readdressError(six, ip, meta, destinationAt(six), address);
+  return true;
+}
