@@ -2,10 +2,11 @@
  * lb-fragments: sends later fragments after the first of their datagram. One that came before the first waits, by lb-fragments-hold,
  * and comes back by lb-fragments-release.
  */
+import { askIcmpError } from '@lbd/fib/assembly/icmp-error.ts';
 import {
   bufferAt,
+  count,
   dataOf,
-  fanoutOf,
   framesOf,
   freeBuffer,
   metadataOf,
@@ -40,15 +41,8 @@ import {
   IP6_HOP_LIMIT,
 } from '@lbd/packet/src/layout.ts';
 import {
-  stickyAs,
-  stickyBucket,
-  stickyFind,
-  stickyRefresh,
-  stickyState,
-  stickyTimeout,
-} from '@lbd/sticky/assembly/sticky.ts';
-import {
   FRAGMENT_OVERDUE,
+  FRAGMENTS_COUNT_FRAGMENTED,
   FRAGMENTS_COUNT_LEFT,
   FRAGMENTS_COUNT_NOT_FRAGMENTED,
   FRAGMENTS_COUNT_OVERLAPPING,
@@ -79,29 +73,24 @@ import {
   AS_MAX_LENGTH,
   AS_SHIFT,
   AS_VIP,
-  LB_COUNTERS,
   LB_FLAGS,
   LB_FRAGMENT,
   LB_SERVERS,
-  LB_STICKY,
-  LB_VIPS,
   NODE_PORT_GROUP4,
   NODE_PORT_GROUP6,
-  VIP_COUNTER_EXISTING,
   VIP_COUNTER_UNTRACKED,
-  VIP_COUNTERS_SHIFT,
-  VIP_ENCAP,
   VIP_MIN_TTL,
-  VIP_SHIFT,
 } from '../src/layout.ts';
+import { addToCounter, encapSlot, takeKnown } from './flow.ts';
 import { choiceHash, choiceServer, findChoice, fragmentsAdded, isOverlapping } from './fragments.ts';
+import { vipRecord } from './hash.ts';
 
 /** Both families. */
-export function lb_fragments(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+export function lb_fragments(node: usize, vector: usize, n: i32, nexts: usize): i32 {
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const lb: usize = load<u32>(node, NODE_DATA);
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < n; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
     store<u16>(nexts + (<usize>i << 1), follow(node, lb, dataOf(frames, buffer, meta), meta));
@@ -120,30 +109,20 @@ function follow(node: usize, lb: usize, ip: usize, meta: usize): u32 {
     if (isForNodePort(meta)) return give(node, meta, FRAGMENTS_COUNT_LEFT, FRAGMENTS_NEXT_PUNT);
     return give(node, meta, FRAGMENTS_COUNT_UNKNOWN, FRAGMENTS_NEXT_DROP);
   }
-  let server = choiceServer(choice);
+  const server = choiceServer(choice);
   if (server == 0) return give(node, meta, FRAGMENTS_COUNT_LEFT, FRAGMENTS_NEXT_PUNT);
   const servers: usize = load<u32>(lb, LB_SERVERS);
-  const hash = choiceHash(choice);
   const vip = load<u32>(servers + (<usize>server << AS_SHIFT), AS_VIP);
-  const sticky: usize = load<u32>(lb, LB_STICKY);
-  const bucket = stickyBucket(sticky, hash);
-  const slot = stickyFind(bucket, hash, vip, now);
-  let state: u32 = 0;
-  if (slot >= 0) {
-    server = stickyAs(bucket, slot);
-    state = stickyState(bucket, slot);
-    stickyRefresh(bucket, slot, now + stickyTimeout(sticky));
-  }
-  const counters: usize = <usize>load<u32>(lb, LB_COUNTERS) + (<usize>vip << VIP_COUNTERS_SHIFT);
-  const counter = counters + (<usize>(slot >= 0 ? VIP_COUNTER_EXISTING : VIP_COUNTER_UNTRACKED) << 3);
-  store<u64>(counter, load<u64>(counter) + 1);
-  store<u32>(meta, hash, META_HASH);
+  store<u32>(meta, choiceHash(choice), META_HASH);
   store<u32>(meta, server, META_AS);
-  const record = <usize>load<u32>(lb, LB_VIPS) + (<usize>vip << VIP_SHIFT);
-  const instead = beyondLimits(node, lb, ip, meta, record, servers + (<usize>server << AS_SHIFT));
+  // The flow may be untracked, or another worker's.
+  const known = takeKnown(node, lb, meta, vip, true);
+  if (!known) addToCounter(lb, vip, VIP_COUNTER_UNTRACKED, 1);
+  const record = vipRecord(lb, vip);
+  const instead = beyondLimits(node, lb, ip, meta, record, servers + (<usize>load<u32>(meta, META_AS) << AS_SHIFT));
   if (instead >= 0) return <u32>instead;
-  store<u32>(meta, state, META_OPAQUE);
-  return fanoutOf(node) + load<u32>(record, VIP_ENCAP);
+  if (!known) store<u32>(meta, 0, META_OPAQUE);
+  return encapSlot(node, record);
 }
 
 // @ts-ignore: decorator
@@ -163,18 +142,21 @@ function beyondLimits(node: usize, lb: usize, ip: usize, meta: usize, vip: usize
   const error = four ? FRAGMENTS_NEXT_ICMP4_ERROR : FRAGMENTS_NEXT_ICMP6_ERROR;
   const ttl = four ? load<u8>(ip, IP4_TTL) : load<u8>(ip, IP6_HOP_LIMIT);
   if (ttl < load<u8>(vip, VIP_MIN_TTL)) {
-    store<u32>(meta, (four ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED) << 24, META_OPAQUE);
+    askIcmpError(meta, four ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED, 0, 0);
     return give(node, meta, FRAGMENTS_COUNT_TTL_EXPIRED, error);
   }
   const most: u32 = load<u16>(server, AS_MAX_LENGTH);
   if (<u32>load<u16>(meta, META_LENGTH) <= most) return -1;
   if (!four || <u32>bswap<u16>(load<u16>(ip, IP4_FRAGMENT)) & IP4_DF) {
-    const what: u32 = four ? (ICMP4_UNREACHABLE << 24) | (ICMP4_FRAGMENTATION_NEEDED << 16) : ICMP6_PACKET_TOO_BIG << 24;
-    store<u32>(meta, what | most, META_OPAQUE);
+    if (four) askIcmpError(meta, ICMP4_UNREACHABLE, ICMP4_FRAGMENTATION_NEEDED, most);
+    else askIcmpError(meta, ICMP6_PACKET_TOO_BIG, 0, most);
     return give(node, meta, FRAGMENTS_COUNT_TOO_BIG, error);
   }
   if (!(load<u32>(lb, LB_FLAGS) & LB_FRAGMENT)) return give(node, meta, FRAGMENTS_COUNT_NOT_FRAGMENTED, FRAGMENTS_NEXT_DROP);
+  count(node, FRAGMENTS_COUNT_FRAGMENTED, 1);
   store<u32>(meta, most, META_OPAQUE);
+  // as tooBig() of special.ts: a reason for ip4-frag, should it fail
+  reason(node, meta, FRAGMENTS_COUNT_TOO_BIG);
   return FRAGMENTS_NEXT_FRAG;
 }
 
@@ -182,12 +164,12 @@ function beyondLimits(node: usize, lb: usize, ip: usize, meta: usize, vip: usize
 // A ring whose places are free again when their fragment has gone, so that what is in the way of a new one is the oldest.
 
 /** Keeps fragments whose datagram is not known yet. With no room the oldest is dropped. Data: HELD_ words' address. */
-export function lb_fragments_hold(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+export function lb_fragments_hold(node: usize, vector: usize, n: i32, nexts: usize): i32 {
   const worker = workerOf(node);
   const metadata = metadataOf(node);
   const held: usize = load<u32>(node, NODE_DATA);
   const now = load<u32>(worker, WORKER_NOW_MS);
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < n; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
     const tail = load<u32>(held, HELD_TAIL);

@@ -23,6 +23,7 @@ function followNode(lb: LbHandles): NodeDeclaration {
       'ttl expired': 'may not be sent on',
       'too big': 'larger than the way to the server takes, and not to be fragmented',
       'not fragmented': 'dropped: larger than the way to the server takes; fragments are not to be made',
+      fragmented: 'larger than the way to the server takes: sent on in fragments',
     },
     ...blockData(lb),
     process: { module: kernels, export: 'lb_fragments' },
