@@ -11,6 +11,7 @@ import { Interfaces } from './interfaces.ts';
 import { KernelWorld } from './kernel-world.ts';
 import { lbHost } from './lb-host.ts';
 import { lbModel } from './lb-model.ts';
+import { LocalAddresses } from './local-addresses.ts';
 import { metricsPage } from './metrics.ts';
 import { neighboursKnown } from './neighbours.ts';
 import { openPorts } from './ports.ts';
@@ -108,8 +109,9 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
     onResolve: (index, address) => world?.resolve(index, address),
     interfaceName: (index) => interfaces.nameOf(index),
   });
-  const sink = new WorldSink(ports.infos, interfaces, routes);
   const fault = (error: unknown) => log.error({ err: error }, 'a fault, lbd goes on');
+  const locals = new LocalAddresses(ports.steering, fault);
+  const sink = new WorldSink(ports.infos, interfaces, routes, locals);
   new StaticWorld(config.static, ports.infos, sink);
   if (ports.infos.some(({ ifindex }) => ifindex !== 0)) {
     world = await KernelWorld.start(ports.infos, sink, fault);

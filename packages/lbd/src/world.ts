@@ -1,6 +1,7 @@
 import type { KernelChange, RouteTable } from '@lbd/fib';
 import type { PortInfo } from '@lbd/io';
 import type { Interfaces } from './interfaces.ts';
+import type { LocalAddresses } from './local-addresses.ts';
 
 /** What tells of links, addresses, routes and neighbours: the kernel, or the configuration. */
 export interface World {
@@ -29,13 +30,15 @@ export function ifindexOf(port: PortInfo): number {
 export class WorldSink {
   readonly #interfaces: Interfaces;
   readonly #routes: RouteTable;
+  readonly #locals: LocalAddresses;
   /** Index of an interface by the kernel's. */
   readonly #index: ReadonlyMap<number, number>;
   #waiting: KernelChange[] = [];
 
-  constructor(ports: readonly PortInfo[], interfaces: Interfaces, routes: RouteTable) {
+  constructor(ports: readonly PortInfo[], interfaces: Interfaces, routes: RouteTable, locals: LocalAddresses) {
     this.#interfaces = interfaces;
     this.#routes = routes;
+    this.#locals = locals;
     this.#index = new Map(ports.map((port) => [ifindexOf(port), port.index]));
     for (const [ifindex, index] of this.#index) routes.attach(ifindex, index);
   }
@@ -46,6 +49,7 @@ export class WorldSink {
       this.#address(change.before as AddressOf | undefined, false);
       this.#address(change.now as AddressOf | undefined, true);
     }
+    if (change.kind === 'route') this.#locals.routeChanged(change.before, change.now);
     if (this.#waiting.length === 0) queueMicrotask(() => this.flush());
     this.#waiting.push(change);
   }
