@@ -1,4 +1,4 @@
-import { DPO, type RouteTable } from '@lbd/fib';
+import { DPO, DPO_RECEIVE, dpo, type RouteTable } from '@lbd/fib';
 import { type LinkedGraph, monotonicClock, secondsAt } from '@lbd/graph';
 import type { Steering } from '@lbd/io';
 import { ENCAP_FAN_OUT, type LbHost, type LbTask } from '@lbd/lb';
@@ -14,6 +14,11 @@ export interface LbHostParts {
   readonly steering: Steering;
   readonly onWorkers: (task: LbTask) => Promise<void>;
 }
+
+/** In the DPO of addresses that packets are received for, but that no interface has. */
+const NO_INTERFACE = 0xffffff;
+
+const hostPrefix = (address: string) => `${address}/${addressBytes(address).length * 8}`;
 
 /** The rest of the dataplane, as the load balancer sees it. */
 export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: LbHostParts): LbHost {
@@ -56,8 +61,20 @@ export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: Lb
     removeReturn: (address, protocol, port) => steering.removeReturn(address, protocol, port),
     addNodePort: (family, protocol, port) => steering.addNodePort(family, protocol, port),
     removeNodePort: (family, protocol, port) => steering.removeNodePort(family, protocol, port),
-    addTunnelSource: (address) => steering.addTunnelSource(address),
-    removeTunnelSource: (address) => steering.removeTunnelSource(address),
+    // An address that no interface of the host has leads to it all the same: what routers say to it is for lbd.
+    addTunnelSource(address) {
+      routes.addSpecial(hostPrefix(address), dpo(DPO_RECEIVE, NO_INTERFACE));
+      try {
+        steering.addTunnelSource(address);
+      } catch (error) {
+        routes.removeSpecial(hostPrefix(address));
+        throw error;
+      }
+    },
+    removeTunnelSource(address) {
+      steering.removeTunnelSource(address);
+      routes.removeSpecial(hostPrefix(address));
+    },
     now: () => secondsAt(clock()),
     lookup: (address) => routes.lookup(addressBytes(address)),
     describe: (dpo) => routes.formatDpo(dpo),
