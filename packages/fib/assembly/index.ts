@@ -1,10 +1,9 @@
 export { ethernetInput } from './ethernet-input';
 export { fib4Lookup } from './fib4';
 export { fib6Lookup } from './fib6';
+export { ip4IcmpEchoRequest, ip4IcmpError, ip6IcmpEchoRequest, ip6IcmpError } from './icmp';
 export { ip4Frag, ip4FragInput } from './ip4-frag';
-export { ip4IcmpEchoRequest, ip4IcmpError } from './ip4-icmp';
 export { ip4Input } from './ip4-input';
-export { ip6IcmpEchoRequest, ip6IcmpError } from './ip6-icmp';
 export { ip6Input } from './ip6-input';
 export { ipLocal } from './ip-local';
 export { l4Checksum4, l4Checksum6 } from './l4-checksum';
