@@ -2,7 +2,7 @@ import type { Arena, Epochs } from '@lbd/memory';
 
 /** Work that only a worker may do, since it changes what the worker alone writes. Plain data. */
 export type LbTask =
-  /** Evict the sticky entries of these servers, of this VIP, or all. */
+  /** Evict the sticky entries of these servers, or of this VIP, or all. */
   | { readonly kind: 'lb-flush'; readonly servers?: readonly number[]; readonly vip?: number }
   /** Move to new sticky tables (address by worker), live flows included. */
   | { readonly kind: 'lb-sticky'; readonly tables: readonly number[]; readonly now: number };

@@ -186,8 +186,8 @@ describe('per-port VIPs', () => {
     const others = [
       flow(1, '80.0.0.1', 54),
       packet(ip4({ src: '1.1.1.1', dst: '80.0.0.1' }), tcp({ sport: 53, dport: 54 })),
-      packet(ip4({ src: '1.1.1.1', dst: '80.0.0.1' }), icmp4({ type: 8, code: 0 })),
-      packet(ip4({ src: '1.1.1.1', dst: '80.0.0.1', fragmentOffset: 64, protocol: 17 }), 'payload of a fragment'),
+      packet(ip4({ src: '1.1.1.1', dst: '80.0.0.1' }), icmp4({ type: 13, code: 0 })),
+      packet(ip4({ src: '1.1.1.1', dst: '80.0.0.1', protocol: 50 }), 'an ESP packet'),
     ];
     const out = bench.send(others);
     expect(out.map(({ node }) => node)).toEqual(['punt', 'punt', 'punt', 'punt']);

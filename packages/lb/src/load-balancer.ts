@@ -1,38 +1,25 @@
-import { Bihash } from '@lbd/bihash';
-import { dpo, dpoType, NO_ROUTE } from '@lbd/fib';
 import { addressBytes, addressText, prefixText } from '@lbd/packet';
-import { StickyTable } from '@lbd/sticky';
+import { Conf } from './conf.ts';
+import { VipDirectory } from './directory.ts';
 import type { Encap, EncapControl } from './encap.ts';
 import { LbError } from './errors.ts';
+import { Flows } from './flows.ts';
 import type { LbHost } from './host.ts';
-import * as L from './layout.ts';
 import type {
   AddServers,
   DeleteServers,
   LbConf,
   LbConfState,
   LbSummary,
-  ServerState,
   SetWeight,
   VipKey,
   VipSpec,
   VipState,
 } from './model.ts';
 import { NewFlowTables } from './new-flow.ts';
-import { portKey } from './port-key.ts';
+import { Servers } from './servers.ts';
 import { type LbHandles, RecordPool, readVipCounters } from './tables.ts';
-import { TunnelEnds } from './tunnel-ends.ts';
-import {
-  checkServerAddress,
-  checkSpec,
-  PROTOCOLS,
-  type Server,
-  type Vip,
-  type VipPrefix,
-  vipId,
-  vipName,
-  wideBytes,
-} from './vip.ts';
+import { checkServerAddress, checkSpec, type Server, type Vip, vipId, vipName, writeVip } from './vip.ts';
 
 /** Seconds by which a worker's idea of now may be behind. */
 const CLOCK_SLACK = 2;
@@ -46,17 +33,15 @@ export class LoadBalancer {
   readonly #lb: LbHandles;
   readonly #encaps: ReadonlyMap<string, Encap>;
   readonly #controls: ReadonlyMap<string, EncapControl>;
-  readonly #vips = new Map<string, Vip>();
-  readonly #prefixes = new Map<string, VipPrefix>();
-  readonly #vipPool: RecordPool;
-  readonly #serverPool: RecordPool;
-  readonly #groupPool: RecordPool;
-  readonly #ports: Bihash;
+  readonly #conf: Conf;
+  readonly #directory: VipDirectory;
+  readonly #servers: Servers;
   readonly #newFlow: NewFlowTables;
-  readonly #tunnelEnds: TunnelEnds;
-  /** Servers, by index, packets to which would come back to a VIP. */
-  readonly #looping = new Set<number>();
-  #conf: LbConfState;
+  readonly #flows: Flows;
+  readonly #vipPool: RecordPool;
+  readonly #vips = new Map<string, Vip>();
+  /** VIPs with servers that are deleted but have flows. */
+  readonly #draining = new Set<Vip>();
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param controls the control sides of the encaps that have one, by name */
@@ -71,32 +56,23 @@ export class LoadBalancer {
     this.#lb = lb;
     this.#encaps = new Map(encaps.map((encap) => [encap.name, encap]));
     this.#controls = controls;
-    this.#vipPool = new RecordPool('VIPs', lb.maxVips);
-    this.#serverPool = new RecordPool('ASs', lb.maxServers);
-    this.#groupPool = new RecordPool('prefixes with per-port VIPs', 1 << 24);
-    this.#ports = Bihash.attach(host.arena.memory, lb.ports);
+    this.#conf = new Conf(host, lb, conf);
+    this.#directory = new VipDirectory(host, lb);
+    this.#servers = new Servers(host, lb, controls);
     this.#newFlow = new NewFlowTables(host, lb);
-    this.#tunnelEnds = new TunnelEnds(host.arena.memory, lb.tunnelEnds);
-    this.#conf = { buckets: 1024, timeout: 40, flowHash: 'crc32c', ...conf };
-    this.#publishConf();
+    this.#flows = new Flows(host, lb, this.#conf.sticky, controls);
+    this.#vipPool = new RecordPool('VIPs', lb.maxVips);
   }
 
   // ---- Operations --------------------------------------------------------------------------------------------------
 
   /** `lb conf` */
   lbConf(change: LbConf): Promise<void> {
-    return this.#serially(async () => {
-      checkConf(change);
-      const before = this.#conf;
-      const conf = { ...before, ...change };
-      if (conf.buckets !== before.buckets || conf.timeout !== before.timeout) await this.#replaceSticky(conf);
-      this.#conf = conf;
-      this.#publishConf();
-    });
+    return this.#serially(() => this.#conf.change(change));
   }
 
   lbConfGet(): LbConfState {
-    return this.#conf;
+    return this.#conf.state;
   }
 
   /** `lb vip` */
@@ -107,17 +83,14 @@ export class LoadBalancer {
       const id = vipId(spec);
       if (this.#vips.has(id)) throw new LbError('LBD_LB_VIP_EXISTS', `${vipName(spec)} exists already`);
       const text = prefixText(prefix);
-      const peers = this.#prefixes.get(text);
-      if (peers) checkPeers(spec, peers);
+      this.#directory.check(spec, prefix.family, text);
       const newFlow = this.#newFlow.empty(vipName(spec), spec.newLen);
       try {
         const index = this.#vipPool.take();
         try {
           const vip: Vip = { spec: { ...spec, prefix: text }, prefix, encap, index, newFlow, servers: new Map() };
-          this.#writeVip(vip);
-          const before = new Set(this.#looping);
-          this.#publishVip(vip, peers);
-          this.#checkServersOutside(vip, before);
+          writeVip(this.#host.arena.memory, this.#lb, vip, this.#host.encapPlace(encap.name));
+          this.#publish(vip);
           this.#vips.set(id, vip);
         } catch (error) {
           // It may have been published for a moment.
@@ -136,13 +109,14 @@ export class LoadBalancer {
   deleteVip(key: VipKey): Promise<void> {
     return this.#serially(async () => {
       const vip = this.#vip(key);
-      this.#unpublishVip(vip);
+      this.#directory.unpublish(vip);
       this.#vips.delete(vipId(key));
+      this.#draining.delete(vip);
       const servers = [...vip.servers.values()];
       await this.#host.epochs.quiescent();
-      await this.#controls.get(vip.encap.name)?.flush?.(new Set(servers.map(({ index }) => index)));
+      await this.#flushControl(vip, servers);
       await this.#host.onWorkers({ kind: 'lb-flush', vip: vip.index });
-      for (const server of servers) this.#freeServer(vip, server);
+      for (const server of servers) this.#servers.free(vip, server);
       // An encap may have led workers to the VIP's record by what was freed with its servers.
       await this.#host.epochs.quiescent();
       this.#newFlow.free(vip.newFlow);
@@ -156,21 +130,21 @@ export class LoadBalancer {
       const vip = this.#vip(operation.vip);
       const { weight } = operation;
       if (weight !== undefined) checkWeight(weight);
-      const wanted = this.#checkAddresses(vip, operation.addresses);
+      const wanted = checkAddresses(vip, operation.addresses);
       for (const [address] of wanted) {
         const server = vip.servers.get(address);
         if (server && !server.removed && weight === undefined) {
           throw new LbError('LBD_LB_AS_EXISTS', `AS ${address} of ${vipName(vip.spec)} exists already`);
         }
-        if (!server) this.#checkLoop(vip, address);
+        if (!server) this.#servers.checkOutside(vip, address);
       }
       const missing = [...wanted].filter(([address]) => !vip.servers.has(address)).length;
-      if (missing > this.#serverPool.room) {
-        throw new LbError('LBD_LB_FULL', `${missing} ASs more: there is room for ${this.#serverPool.room}`);
+      if (missing > this.#servers.room) {
+        throw new LbError('LBD_LB_FULL', `${missing} ASs more: there is room for ${this.#servers.room}`);
       }
       const touched = await this.#change(vip, () =>
         [...wanted].map(([address, bytes]) => {
-          const server = vip.servers.get(address) ?? this.#makeServer(vip, address, bytes);
+          const server = vip.servers.get(address) ?? this.#servers.make(vip, address, bytes);
           server.removed = false;
           server.weight = weight ?? 100;
           return server;
@@ -185,7 +159,7 @@ export class LoadBalancer {
     return this.#serially(async () => {
       const vip = this.#vip(operation.vip);
       checkWeight(operation.weight);
-      const server = this.#server(vip, operation.address);
+      const server = serverOf(vip, operation.address);
       await this.#change(vip, () => {
         server.weight = operation.weight;
         return [server];
@@ -198,13 +172,14 @@ export class LoadBalancer {
   deleteServers(operation: DeleteServers): Promise<void> {
     return this.#serially(async () => {
       const vip = this.#vip(operation.vip);
-      const servers = [...this.#checkAddresses(vip, operation.addresses).keys()].map((a) => this.#server(vip, a));
+      const servers = [...checkAddresses(vip, operation.addresses).keys()].map((address) => serverOf(vip, address));
       await this.#change(vip, () => {
         for (const server of servers) server.removed = true;
         return servers;
       });
+      this.#draining.add(vip);
       if (operation.flush) await this.#flushServers(vip, servers);
-      await this.#reap(vip);
+      await this.#reap([vip]);
     });
   }
 
@@ -213,24 +188,21 @@ export class LoadBalancer {
     return this.#serially(async () => {
       const vip = this.#vip(key);
       await this.#host.onWorkers({ kind: 'lb-flush', vip: vip.index });
-      const all = new Set([...vip.servers.values()].map(({ index }) => index));
-      await this.#controls.get(vip.encap.name)?.flush?.(all);
-      await this.#reap(vip);
+      await this.#flushControl(vip, vip.servers.values());
+      await this.#reap([vip]);
     });
   }
 
   /** `test lb flowtable flush` */
   flushFlowTable(): Promise<void> {
-    return this.#serially(async () => {
-      await this.#host.onWorkers({ kind: 'lb-flush' });
-    });
+    return this.#serially(() => this.#host.onWorkers({ kind: 'lb-flush' }));
   }
 
   /** Ends what has timed out and frees what nothing refers to; called about once a second. */
   sweep(): Promise<void> {
     return this.#serially(async () => {
       for (const control of this.#controls.values()) await control.sweep?.();
-      for (const vip of this.#vips.values()) await this.#reap(vip);
+      await this.#reap(this.#draining);
     });
   }
 
@@ -239,46 +211,46 @@ export class LoadBalancer {
   summary(): LbSummary {
     const sessions = [...this.#controls.values()].flatMap((control) => control.usage?.() ?? []);
     return {
-      conf: this.#conf,
+      conf: this.#conf.state,
       vips: this.#vips.size,
       servers: [...this.#vips.values()].reduce((n, { servers }) => n + servers.size, 0),
-      sticky: this.#stickyTables().map((table, worker) => {
-        const { live, capacity } = table.usage(this.#host.now());
-        return { worker, used: live, capacity };
-      }),
+      sticky: this.#conf.sticky.usage(),
       sessions,
     };
   }
 
   /** VIPs in the order of their indices. */
   vips(): VipState[] {
-    const flows = this.#countFlows();
+    const flowsOf = this.#flows.count();
     const { memory } = this.#host.arena;
     return [...this.#vips.values()]
       .sort((a, b) => a.index - b.index)
-      .map((vip) => ({
-        ...vip.spec,
-        index: vip.index,
-        removed: false,
-        counters: readVipCounters(memory, this.#lb, vip.index),
-        servers: [...vip.servers.values()].map((server) => this.#serverState(server, flows)),
-      }));
+      .map((vip) => {
+        const servers = [...vip.servers.values()].map((server) => this.#servers.state(server, flowsOf(server.index)));
+        return {
+          ...vip.spec,
+          index: vip.index,
+          removed: false,
+          counters: readVipCounters(memory, this.#lb, vip.index),
+          flows: servers.reduce((sum, { flows }) => sum + flows, 0),
+          servers,
+        };
+      });
   }
 
-  #serverState(server: Server, flows: ReadonlyMap<number, number>): ServerState {
-    const { memory } = this.#host.arena;
-    const word = memory.u32[(this.#serverAt(server.index) + L.AS_DPO) >>> 2]!;
-    return {
-      address: server.address,
-      weight: server.weight,
-      buckets: server.buckets,
-      flows: flows.get(server.index) ?? 0,
-      state: server.removed ? 'removed' : 'used',
-      dpo: this.#host.describe(word),
-    };
-  }
+  // ---- How it is done ----------------------------------------------------------------------------------------------
 
-  // ---- Servers -----------------------------------------------------------------------------------------------------
+  /** Makes packets come to a VIP, if it does not lie across the way to servers that there are. */
+  #publish(vip: Vip): void {
+    const before = this.#servers.looping();
+    this.#directory.publish(vip);
+    try {
+      this.#servers.checkNoneInside(vip, before);
+    } catch (error) {
+      this.#directory.unpublish(vip);
+      throw error;
+    }
+  }
 
   /** Changes servers of a VIP and publishes its new-flow table; if that fails, nothing has changed. */
   async #change(vip: Vip, apply: () => Server[]): Promise<Server[]> {
@@ -289,186 +261,43 @@ export class LoadBalancer {
       return touched;
     } catch (error) {
       const known = new Set(before.map(({ server }) => server));
-      for (const server of vip.servers.values()) if (!known.has(server)) this.#freeServer(vip, server);
+      for (const server of vip.servers.values()) if (!known.has(server)) this.#servers.free(vip, server);
       for (const { server, weight, removed } of before) Object.assign(server, { weight, removed });
       throw error;
     }
   }
 
-  #makeServer(vip: Vip, address: string, bytes: Uint8Array): Server {
-    const { memory } = this.#host.arena;
-    const index = this.#serverPool.take();
-    const at = this.#serverAt(index);
-    memory.u8.fill(0, at, at + (1 << L.AS_SHIFT));
-    memory.u32[(at + L.AS_VIP) >>> 2] = vip.index;
-    memory.view.setUint16(at + L.AS_PORT, vip.spec.targetPort ?? 0);
-    memory.u8.set(wideBytes(bytes), at + L.AS_ADDRESS);
-    const tracker = this.#host.track(address, (word) => {
-      const loops = this.#leadsToVip(word);
-      if (loops) this.#looping.add(index);
-      else this.#looping.delete(index);
-      Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : word);
+  /** Frees the deleted servers of these VIPs that no flow is on any more. */
+  async #reap(vips: Iterable<Vip>): Promise<void> {
+    const removed = [...vips].flatMap((vip) => {
+      const servers = [...vip.servers.values()].filter((server) => server.removed);
+      if (servers.length === 0) this.#draining.delete(vip);
+      return servers.map((server) => ({ vip, server }));
     });
-    const server: Server = { address, bytes, index, weight: 100, removed: false, buckets: 0, tracker };
-    const { protocol, targetPort } = vip.spec;
-    try {
-      if (targetPort !== undefined) this.#host.addReturn(address, PROTOCOLS[protocol!], targetPort);
-    } catch (error) {
-      tracker.close();
-      this.#serverPool.give(index);
-      throw error;
-    }
-    vip.servers.set(address, server);
-    if (vip.encap.tunnel) this.#tunnelEnds.add(wideBytes(bytes));
-    this.#controls.get(vip.encap.name)?.serverAdded?.(index, vip.index, vip.spec);
-    return server;
-  }
-
-  #freeServer(vip: Vip, server: Server): void {
-    this.#controls.get(vip.encap.name)?.serverFreed?.(server.index, vip.index, vip.spec);
-    const { protocol, targetPort } = vip.spec;
-    if (targetPort !== undefined) this.#host.removeReturn(server.address, PROTOCOLS[protocol!], targetPort);
-    if (vip.encap.tunnel) this.#tunnelEnds.remove(wideBytes(server.bytes));
-    server.tracker.close();
-    this.#looping.delete(server.index);
-    vip.servers.delete(server.address);
-    this.#serverPool.give(server.index);
-  }
-
-  /** Frees the removed servers that no flow is on any more. */
-  async #reap(vip: Vip): Promise<void> {
-    const removed = [...vip.servers.values()].filter((server) => server.removed);
     if (removed.length === 0) return;
     // A worker in the middle of a vector may have an earlier now, by which a flow lives that is over by ours.
-    const flows = this.#countFlows(this.#host.now() - CLOCK_SLACK);
-    const idle = removed.filter(({ index }) => !flows.has(index));
+    const flowsOf = this.#flows.count(this.#host.now() - CLOCK_SLACK);
+    const idle = removed.filter(({ server }) => flowsOf(server.index) === 0);
     if (idle.length === 0) return;
-    // State of theirs that has timed out but is still there must not come to life again with another's record.
-    await this.#controls.get(vip.encap.name)?.flush?.(new Set(idle.map(({ index }) => index)));
+    for (const vip of new Set(idle.map((one) => one.vip))) {
+      const servers = idle.filter((one) => one.vip === vip).map(({ server }) => server);
+      // State of theirs that has timed out but is still there must not come to life again with another's record.
+      await this.#flushControl(vip, servers);
+      this.#servers.forget(servers);
+    }
     // Nobody can choose them any more; what was chosen before is past its vector after this.
     await this.#host.epochs.quiescent();
-    for (const server of idle) this.#freeServer(vip, server);
+    for (const { vip, server } of idle) this.#servers.free(vip, server);
   }
 
   async #flushServers(vip: Vip, servers: readonly Server[]): Promise<void> {
-    const indices = servers.map(({ index }) => index);
-    await this.#host.onWorkers({ kind: 'lb-flush', servers: indices });
-    await this.#controls.get(vip.encap.name)?.flush?.(new Set(indices));
+    await this.#host.onWorkers({ kind: 'lb-flush', servers: servers.map(({ index }) => index) });
+    await this.#flushControl(vip, servers);
   }
 
-  #countFlows(now = this.#host.now()): Map<number, number> {
-    const flows = new Map<number, number>();
-    for (const table of this.#stickyTables()) {
-      for (const [server, n] of table.countByAs(now)) flows.set(server, (flows.get(server) ?? 0) + n);
-    }
-    // A flow that an encap holds is mostly in the sticky table, too: what both have is not counted twice.
-    for (const control of this.#controls.values()) {
-      for (const [server, n] of control.countFlows?.(now) ?? []) flows.set(server, Math.max(flows.get(server) ?? 0, n));
-    }
-    return flows;
-  }
-
-  // ---- VIPs --------------------------------------------------------------------------------------------------------
-
-  #writeVip(vip: Vip): void {
-    const { memory } = this.#host.arena;
-    const at = this.#lb.vips + (vip.index << L.VIP_SHIFT);
-    const { spec } = vip;
-    memory.u8.fill(0, at, at + (1 << L.VIP_SHIFT));
-    memory.u32[(at + L.VIP_MASK) >>> 2] = spec.newLen - 1;
-    memory.u32[(at + L.VIP_NEW_FLOW) >>> 2] = vip.newFlow;
-    memory.u32[(at + L.VIP_ENCAP) >>> 2] = this.#host.encapPlace(vip.encap.name);
-    memory.u32[(at + L.VIP_FLAGS) >>> 2] = spec.srcIpSticky ? L.VIP_SRC_IP_STICKY : 0;
-    memory.view.setUint16(at + L.VIP_PORT, spec.port ?? 0);
-    memory.view.setUint16(at + L.VIP_TARGET_PORT, spec.targetPort ?? 0);
-    memory.u8[at + L.VIP_PROTOCOL] = spec.protocol === undefined ? 0 : PROTOCOLS[spec.protocol];
-    memory.u8[at + L.VIP_DSCP] = spec.dscp ?? 0;
-    memory.u8[at + L.VIP_LENGTH] = vip.prefix.length;
-    memory.u8.set(wideBytes(vip.prefix.bytes), at + L.VIP_ADDRESS);
-    for (const counters of this.#lb.counters) {
-      const first = (counters + (vip.index << L.VIP_COUNTERS_SHIFT)) >>> 3;
-      memory.u64.fill(0n, first, first + 4);
-    }
-  }
-
-  /** If it fails, nothing leads to the VIP. */
-  #publishVip(vip: Vip, peers: VipPrefix | undefined): void {
-    const { spec } = vip;
-    const text = spec.prefix;
-    const { dpoTypes } = this.#host;
-    const { family } = vip.prefix;
-    if (spec.port === undefined) {
-      this.#host.addPrefix(text, dpo(dpoTypes[`lb${family}`], vip.index));
-      this.#prefixes.set(text, { text, group: 0, encap: spec.encap, vips: new Set([vip]) });
-      return;
-    }
-    const group = peers?.group ?? this.#groupPool.take();
-    const key = portKey(group, PROTOCOLS[spec.protocol!], spec.port);
-    try {
-      this.#ports.set(key, BigInt(vip.index));
-      if (!peers) this.#host.addPrefix(text, dpo(dpoTypes[`lb${family}-port`], group));
-    } catch (error) {
-      this.#ports.delete(key);
-      if (!peers) this.#groupPool.give(group);
-      throw error;
-    }
-    if (peers) peers.vips.add(vip);
-    else this.#prefixes.set(text, { text, group, encap: spec.encap, vips: new Set([vip]) });
-  }
-
-  #unpublishVip(vip: Vip): void {
-    const { spec } = vip;
-    const peers = this.#prefixes.get(spec.prefix)!;
-    if (spec.port !== undefined) this.#ports.delete(portKey(peers.group, PROTOCOLS[spec.protocol!], spec.port));
-    peers.vips.delete(vip);
-    if (peers.vips.size > 0) return;
-    this.#prefixes.delete(spec.prefix);
-    this.#host.removePrefix(spec.prefix);
-    if (peers.group !== 0) this.#groupPool.give(peers.group);
-  }
-
-  // ---- Settings ----------------------------------------------------------------------------------------------------
-
-  #publishConf(): void {
-    const { memory } = this.#host.arena;
-    const { ip4SrcAddress, ip6SrcAddress, flowHash } = this.#conf;
-    for (const block of this.#lb.blocks) {
-      memory.u32[(block + L.LB_HASH) >>> 2] = this.#lb.flowHashes[flowHash];
-      if (ip4SrcAddress !== undefined) memory.u8.set(addressBytes(ip4SrcAddress), block + L.LB_SOURCE4);
-      if (ip6SrcAddress !== undefined) memory.u8.set(addressBytes(ip6SrcAddress), block + L.LB_SOURCE6);
-    }
-  }
-
-  /** Gives each worker a sticky table of that size and timeout; live flows move along. */
-  async #replaceSticky({ buckets, timeout }: LbConfState): Promise<void> {
-    const { arena } = this.#host;
-    const old = this.#stickyTables().map(({ address }) => address);
-    const tables: number[] = [];
-    try {
-      for (const worker of old.keys()) {
-        const label = `lb: worker ${worker}: sticky table`;
-        tables.push(StickyTable.create(arena, { label, buckets, timeout }).address);
-      }
-    } catch (error) {
-      for (const address of tables) arena.free(address);
-      throw error;
-    }
-    await this.#host.onWorkers({ kind: 'lb-sticky', tables, now: this.#host.now() });
-    await this.#host.epochs.quiescent();
-    for (const address of old) arena.free(address);
-  }
-
-  // ---- Small things ------------------------------------------------------------------------------------------------
-
-  #stickyTables(): StickyTable[] {
-    const { memory } = this.#host.arena;
-    return this.#lb.blocks.map((block) =>
-      StickyTable.attach(memory, Atomics.load(memory.u32, (block + L.LB_STICKY) >>> 2)),
-    );
-  }
-
-  #serverAt(index: number): number {
-    return this.#lb.servers + (index << L.AS_SHIFT);
+  async #flushControl(vip: Vip, servers: Iterable<Server>): Promise<void> {
+    const control = this.#controls.get(vip.encap.name);
+    await control?.flush?.(new Set(Array.from(servers, ({ index }) => index)));
   }
 
   #encap(name: string): Encap {
@@ -484,52 +313,6 @@ export class LoadBalancer {
     return vip;
   }
 
-  #server(vip: Vip, address: string): Server {
-    const server = vip.servers.get(addressText(addressBytes(address)));
-    if (!server || server.removed) throw new LbError('LBD_LB_NO_AS', `${vipName(vip.spec)} has no AS ${address}`);
-    return server;
-  }
-
-  /** Addresses in normal form, each once. */
-  #checkAddresses(vip: Vip, addresses: readonly string[]): Map<string, Uint8Array> {
-    if (addresses.length === 0) throw new LbError('LBD_LB_INVALID', 'no AS address given: at least one is needed');
-    const wanted = new Map<string, Uint8Array>();
-    for (const text of addresses) {
-      const bytes = checkServerAddress(vip, text);
-      const address = addressText(bytes);
-      if (wanted.has(address)) throw new LbError('LBD_LB_INVALID', `AS ${address} is given twice`);
-      wanted.set(address, bytes);
-    }
-    return wanted;
-  }
-
-  /** What leads to a VIP would go round in circles. */
-  #leadsToVip(word: number): boolean {
-    return Object.values(this.#host.dpoTypes).includes(dpoType(word));
-  }
-
-  #checkLoop(vip: Vip, address: string): void {
-    if (!this.#leadsToVip(this.#host.lookup(address))) return;
-    throw new LbError(
-      'LBD_LB_AS_LOOPS',
-      `AS ${address} of ${vipName(vip.spec)}: packets to it would come back to a VIP, since the address lies in a VIP's prefix; use an address outside or add a longer route to it`,
-    );
-  }
-
-  /** Takes the VIP back, and throws, if it lies across the way to servers that there are. */
-  #checkServersOutside(vip: Vip, before: ReadonlySet<number>): void {
-    const server = [...this.#looping].find((index) => !before.has(index));
-    if (server === undefined) return;
-    this.#unpublishVip(vip);
-    const at = this.#serverAt(server) + L.AS_ADDRESS;
-    const bytes = this.#host.arena.memory.u8.slice(at, at + 16);
-    const address = addressText(bytes.subarray(0, 12).some((byte) => byte !== 0) ? bytes : bytes.subarray(12));
-    throw new LbError(
-      'LBD_LB_AS_LOOPS',
-      `${vipName(vip.spec)}: packets to AS ${address} would come back to it; use another prefix or add a longer route to the AS`,
-    );
-  }
-
   #serially<T>(operation: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(operation);
     this.#queue = done.catch(() => {});
@@ -537,43 +320,26 @@ export class LoadBalancer {
   }
 }
 
-function checkPeers(spec: VipSpec, peers: VipPrefix): void {
-  const allPort = peers.group === 0;
-  if (allPort || spec.port === undefined) {
-    const has = allPort ? 'an all-port VIP' : 'per-port VIPs';
-    throw new LbError('LBD_LB_VIP_CONFLICT', `prefix ${peers.text} has ${has} already: one or the other is allowed`);
+function serverOf(vip: Vip, address: string): Server {
+  const server = vip.servers.get(addressText(addressBytes(address)));
+  if (!server || server.removed) throw new LbError('LBD_LB_NO_AS', `${vipName(vip.spec)} has no AS ${address}`);
+  return server;
+}
+
+/** Addresses in normal form, each once. */
+function checkAddresses(vip: Vip, addresses: readonly string[]): Map<string, Uint8Array> {
+  if (addresses.length === 0) throw new LbError('LBD_LB_INVALID', 'no AS address given: at least one is needed');
+  const wanted = new Map<string, Uint8Array>();
+  for (const text of addresses) {
+    const bytes = checkServerAddress(vip, text);
+    const address = addressText(bytes);
+    if (wanted.has(address)) throw new LbError('LBD_LB_INVALID', `AS ${address} is given twice`);
+    wanted.set(address, bytes);
   }
-  if (peers.encap !== spec.encap) {
-    throw new LbError(
-      'LBD_LB_VIP_CONFLICT',
-      `prefix ${peers.text} has VIPs with encap ${peers.encap}: all per-port VIPs of a prefix must have the same`,
-    );
-  }
+  return wanted;
 }
 
 function checkWeight(weight: number): void {
   if (Number.isInteger(weight) && weight >= 0 && weight <= 100) return;
   throw new LbError('LBD_LB_INVALID', `weight ${weight}: must be from 0 to 100`);
-}
-
-function checkConf({ buckets, timeout, flowHash, ip4SrcAddress, ip6SrcAddress }: LbConf): void {
-  const most = 1 << 24;
-  if (
-    buckets !== undefined &&
-    (!(Number.isInteger(buckets) && buckets >= 1 && buckets <= most) || (buckets & (buckets - 1)) !== 0)
-  ) {
-    throw new LbError('LBD_LB_INVALID', `buckets ${buckets}: must be a power of two, 1 to ${most}`);
-  }
-  if (timeout !== undefined && !(Number.isInteger(timeout) && timeout >= 1 && timeout <= 1 << 30)) {
-    throw new LbError('LBD_LB_INVALID', `timeout ${timeout}: must be 1 to ${1 << 30} seconds`);
-  }
-  if (flowHash !== undefined && flowHash !== 'crc32c' && flowHash !== 'keyed') {
-    throw new LbError('LBD_LB_INVALID', `flow-hash ${flowHash as string}: must be crc32c or keyed`);
-  }
-  if (ip4SrcAddress !== undefined && addressBytes(ip4SrcAddress).length !== 4) {
-    throw new LbError('LBD_LB_FAMILY', `ip4-src-address ${ip4SrcAddress}: must be an IPv4 address`);
-  }
-  if (ip6SrcAddress !== undefined && addressBytes(ip6SrcAddress).length !== 16) {
-    throw new LbError('LBD_LB_FAMILY', `ip6-src-address ${ip6SrcAddress}: must be an IPv6 address`);
-  }
 }

@@ -24,6 +24,8 @@ export interface LbConf {
   /** Flow timeout, seconds. */
   readonly timeout?: number;
   readonly flowHash?: FlowHash;
+  /** Fragment IPv4 packets without DF that are too big for the way to their server; drop them otherwise. */
+  readonly fragment?: boolean;
 }
 
 /** `lb vip`: everything that makes a VIP. */
@@ -35,7 +37,7 @@ export interface VipSpec extends VipKey {
   readonly type: ServiceType;
   /** nat4, nat6: the port that the ASs listen on. */
   readonly targetPort?: number;
-  /** Service type nodeport: the port on the node's own addresses. */
+  /** Service type nodeport: the port on the node's own addresses; `port` unless given. */
   readonly nodePort?: number;
   /** Slots of the new-flow table, a power of two. */
   readonly newLen: number;
@@ -83,6 +85,7 @@ export interface LbConfState {
   readonly buckets: number;
   readonly timeout: number;
   readonly flowHash: FlowHash;
+  readonly fragment: boolean;
 }
 
 /** A worker's sticky table. */
@@ -157,5 +160,7 @@ export interface VipState extends VipSpec {
   readonly index: number;
   readonly removed: boolean;
   readonly counters: VipCounters;
+  /** Established flows, all workers together. */
+  readonly flows: number;
   readonly servers: readonly ServerState[];
 }

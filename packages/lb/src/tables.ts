@@ -85,6 +85,15 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
   return { vips, servers, ports, flowHashes, blocks, counters, held: fragments.held, tunnelEnds, maxVips, maxServers };
 }
 
+/** Sets or clears bits of LB_FLAGS, for all workers. */
+export function setLbFlag(memory: Memory, lb: LbHandles, flag: number, on: boolean): void {
+  for (const block of lb.blocks) {
+    const at = (block + L.LB_FLAGS) >>> 2;
+    if (on) Atomics.or(memory.u32, at, flag);
+    else Atomics.and(memory.u32, at, ~flag);
+  }
+}
+
 function checkSize(what: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 2 && value <= most) return;
   throw new RangeError(`${what} ${value}: must be from 2 to ${most}`);

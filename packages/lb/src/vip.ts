@@ -1,7 +1,10 @@
+import type { Memory } from '@lbd/memory';
 import { addressBytes, type Prefix, parsePrefix, prefixText } from '@lbd/packet';
 import type { Encap } from './encap.ts';
 import { LbError } from './errors.ts';
+import * as L from './layout.ts';
 import type { L4Protocol, VipKey, VipSpec } from './model.ts';
+import type { LbHandles } from './tables.ts';
 
 export const PROTOCOLS: Readonly<Record<L4Protocol, number>> = { tcp: 6, udp: 17 };
 
@@ -16,7 +19,10 @@ export interface Server {
   removed: boolean;
   /** Slots of the new-flow table that are its own. */
   buckets: number;
-  readonly tracker: { close(): void };
+  /** Its AS_MAX_LENGTH. */
+  maxLength: number;
+  /** Follows the way to it. */
+  way: { close(): void };
 }
 
 /** A VIP, as the control plane has it. */
@@ -30,15 +36,6 @@ export interface Vip {
   newFlow: number;
   /** By address, in normal form. */
   readonly servers: Map<string, Server>;
-}
-
-/** All that a prefix serves: one all-port VIP, or per-port VIPs of one encap. */
-export interface VipPrefix {
-  readonly text: string;
-  /** Index of the prefix's lb4-port DPO; 0 for an all-port VIP. */
-  readonly group: number;
-  readonly encap: string;
-  readonly vips: Set<Vip>;
 }
 
 /** One text per VIP, whatever the user's spelling of the prefix. */
@@ -80,7 +77,16 @@ export function checkSpec(spec: VipSpec, encap: Encap): Prefix {
   }
   checkNeed(refuse, encap, 'target_port', encap.vip.targetPort, spec.targetPort);
   checkNeed(refuse, encap, 'dscp', encap.vip.dscp, spec.dscp);
-  if (spec.type === 'nodeport') refuse('LBD_LB_UNSUPPORTED', 'service type nodeport is not available yet');
+  if (spec.type === 'nodeport' && encap.vip.targetPort !== 'required') {
+    refuse('LBD_LB_INVALID', `service type nodeport needs an encap that translates addresses, not ${encap.name}`);
+  }
+  if (spec.type === 'nodeport' && spec.port === undefined) {
+    refuse('LBD_LB_INVALID', 'service type nodeport needs protocol and port');
+  }
+  if (spec.type !== 'nodeport' && spec.nodePort !== undefined) {
+    refuse('LBD_LB_INVALID', 'node_port is for service type nodeport');
+  }
+  checkRange(refuse, 'node_port', spec.nodePort, 1, 65535);
   checkRange(refuse, 'port', spec.port, 1, 65535);
   checkRange(refuse, 'target_port', spec.targetPort, 1, 65535);
   checkRange(refuse, 'dscp', spec.dscp, 0, 63);
@@ -116,4 +122,26 @@ export function checkServerAddress(vip: Vip, address: string): Uint8Array {
     );
   }
   return bytes;
+}
+
+/** Fills a VIP's record, and sets its counters to 0. @param encapPlace place of its encap's node in the fan-out `encap` */
+export function writeVip(memory: Memory, lb: LbHandles, vip: Vip, encapPlace: number): void {
+  const at = lb.vips + (vip.index << L.VIP_SHIFT);
+  const { spec } = vip;
+  memory.u8.fill(0, at, at + (1 << L.VIP_SHIFT));
+  memory.u32[(at + L.VIP_MASK) >>> 2] = spec.newLen - 1;
+  memory.u32[(at + L.VIP_NEW_FLOW) >>> 2] = vip.newFlow;
+  memory.u32[(at + L.VIP_ENCAP) >>> 2] = encapPlace;
+  memory.u32[(at + L.VIP_FLAGS) >>> 2] = spec.srcIpSticky ? L.VIP_SRC_IP_STICKY : 0;
+  memory.view.setUint16(at + L.VIP_PORT, spec.port ?? 0);
+  memory.view.setUint16(at + L.VIP_TARGET_PORT, spec.targetPort ?? 0);
+  memory.u8[at + L.VIP_PROTOCOL] = spec.protocol === undefined ? 0 : PROTOCOLS[spec.protocol];
+  memory.u8[at + L.VIP_DSCP] = spec.dscp ?? 0;
+  memory.u8[at + L.VIP_LENGTH] = vip.prefix.length;
+  memory.u8[at + L.VIP_MIN_TTL] = vip.encap.tunnel ? 0 : 2;
+  memory.u8.set(wideBytes(vip.prefix.bytes), at + L.VIP_ADDRESS);
+  for (const counters of lb.counters) {
+    const first = (counters + (vip.index << L.VIP_COUNTERS_SHIFT)) >>> 3;
+    memory.u64.fill(0n, first, first + 4);
+  }
 }

@@ -9,11 +9,10 @@ export function runLbTask(memory: Memory, lb: LbHandles, worker: number, task: L
   const at = (lb.blocks[worker]! + L.LB_STICKY) >>> 2;
   const table = StickyTable.attach(memory, memory.u32[at]!);
   if (task.kind === 'lb-flush') {
-    const { vip } = task;
-    const servers = task.servers && new Set(task.servers);
-    const wanted = (entry: { vip: number; as: number }) =>
-      (vip === undefined || entry.vip === vip) && (!servers || servers.has(entry.as));
-    table.flush(wanted, 0);
+    const { servers, vip } = task;
+    const wanted = servers && new Set(servers);
+    if (wanted) table.flush((entry) => wanted.has(entry.as), 0);
+    else table.flush(vip === undefined ? {} : { vip }, 0);
     return;
   }
   const address = task.tables[worker]!;
