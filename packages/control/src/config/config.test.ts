@@ -42,7 +42,7 @@ interfaces:
   - { name: in0, driver: pcap, in: a.pcap, out: b.pcap }
 workers: 2
 memory: 512MiB
-lb: { ip4-src-address: 10.0.0.1, buckets: 4096, timeout: 30, flow-hash: keyed }
+lb: { ip4-src-address: 10.0.0.1, buckets: 4096, timeout: 30, flow-hash: keyed, fragment: false }
 vips:
   - prefix: 10.10.2.9/24
     protocol: tcp
@@ -65,7 +65,7 @@ static:
 `);
     expect(config).toMatchObject({
       memory: 2 ** 29,
-      lb: { ip4SrcAddress: '10.0.0.1', buckets: 4096, timeout: 30, flowHash: 'keyed' },
+      lb: { ip4SrcAddress: '10.0.0.1', buckets: 4096, timeout: 30, flowHash: 'keyed', fragment: false },
       nat: {
         interfaces: [{ family: 4, interface: 'lan0', enable: true }],
         options: { sessions: 1000, timeouts: { udp: 30, tcpClosed: 5 } },

@@ -86,6 +86,12 @@ export const lbSchema = fields
       .flowHash()
       .optional()
       .describe('crc32c agrees with VPP; keyed can not be predicted by senders.'),
+    fragment: fields
+      .flag()
+      .optional()
+      .describe(
+        'IPv4 packets without DF that are too big for the way to their server are fragmented (unless told), or else dropped.',
+      ),
   })
   .transform((file): LbConf => {
     const { 'ip4-src-address': ip4SrcAddress, 'ip6-src-address': ip6SrcAddress, 'flow-hash': flowHash, ...same } = file;

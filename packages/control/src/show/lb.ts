@@ -9,6 +9,7 @@ export function formatLb({ conf, vips, servers, sticky, sessions }: LbSummary): 
     ` ip4-src-address: ${conf.ip4SrcAddress ?? 'not set'}`,
     ` ip6-src-address: ${conf.ip6SrcAddress ?? 'not set'}`,
     ` flow-hash: ${conf.flowHash}`,
+    ` fragment: ${conf.fragment}`,
     ` #vips: ${vips}`,
     ` #ass: ${servers}`,
   ];

@@ -13,6 +13,7 @@ describe('what commands print', () => {
  ip4-src-address: 10.0.0.1
  ip6-src-address: not set
  flow-hash: crc32c
+ fragment: true
  #vips: 1
  #ass: 2
 core 0

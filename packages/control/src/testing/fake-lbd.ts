@@ -8,7 +8,7 @@ export function fakeLbd(calls: unknown[][] = []): Lbd {
   return {
     lb: {
       lbConf: note('lbConf'),
-      lbConfGet: () => ({ ip4SrcAddress: '10.0.0.1', buckets: 1024, timeout: 40, flowHash: 'crc32c' }),
+      lbConfGet: () => ({ ip4SrcAddress: '10.0.0.1', buckets: 1024, timeout: 40, flowHash: 'crc32c', fragment: true }),
       addVip: note('addVip'),
       deleteVip: note('deleteVip'),
       addServers: note('addServers'),
@@ -18,7 +18,7 @@ export function fakeLbd(calls: unknown[][] = []): Lbd {
       setNatInterface: note('setNatInterface'),
       flushFlowTable: note('flushFlowTable'),
       summary: () => ({
-        conf: { ip4SrcAddress: '10.0.0.1', buckets: 1024, timeout: 40, flowHash: 'crc32c' },
+        conf: { ip4SrcAddress: '10.0.0.1', buckets: 1024, timeout: 40, flowHash: 'crc32c', fragment: true },
         vips: 1,
         servers: 2,
         sticky: [{ worker: 0, used: 3, capacity: 4096 }],
@@ -114,6 +114,7 @@ export const fakeVip: VipState = {
   index: 1,
   removed: false,
   counters: { existingSessions: 5, firstSession: 2, untracked: 0, noServer: 0 },
+  flows: 2,
   servers: [
     { address: '192.168.1.1', weight: 100, buckets: 512, flows: 1, state: 'used', dpo: 'adjacency4 0' },
     { address: '192.168.1.2', weight: 100, buckets: 512, flows: 1, state: 'removed', dpo: 'adjacency4 1' },

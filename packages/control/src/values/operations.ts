@@ -114,6 +114,7 @@ export const lbConf = z.strictObject({
   buckets: fields.buckets().optional(),
   timeout: fields.timeout().optional(),
   flowHash: fields.flowHash().optional(),
+  fragment: fields.flag().optional(),
 });
 
 const addresses = z
