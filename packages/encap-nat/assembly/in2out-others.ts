@@ -41,8 +41,8 @@ import {
   IN2OUT_TRANSLATED,
   KEY_REVERSE,
   NAT_FIB,
-  NAT_HINT_MASK,
   NAT_REPLY_HINTS,
+  NAT_REPLY_HINT_MASK,
   NAT_TABLE,
   SESSION_VIP_PORT,
 } from '../src/layout.ts';
@@ -99,7 +99,7 @@ function reply(six: bool, nat: usize, lb: usize, meta: usize, ip: usize, protoco
   const table: usize = load<u32>(nat, NAT_TABLE);
   const value = searchKey(six, table, hash, ip + sourceAt(six), ip + destinationAt(six), tail);
   if (value == NONE) return IN2OUT_NO_SESSION;
-  putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_HINT_MASK), hash, <u32>value);
+  putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_REPLY_HINT_MASK), hash, <u32>value);
   if (expires(six, ip)) return IN2OUT_EXPIRING;
   if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) rememberFragments(lb, ip, meta, now, value);
   translateReply(six, nat, sessionAt(nat, <usize>value), ip, l4, protocol, now);

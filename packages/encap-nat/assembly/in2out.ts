@@ -31,8 +31,8 @@ import {
   DATA_TOUCHED,
   IN2OUT_TRANSLATED,
   KEY_REVERSE,
-  NAT_HINT_MASK,
   NAT_REPLY_HINTS,
+  NAT_REPLY_HINT_MASK,
   NAT_SESSIONS,
   SESSION_SHIFT,
 } from '../src/layout.ts';
@@ -67,7 +67,7 @@ function findByHints6(node: usize, vector: usize, count: i32): void {
   const nat: usize = load<u32>(data, DATA_NAT);
   const sessions: usize = load<u32>(nat, NAT_SESSIONS);
   const hints: usize = load<u32>(nat, NAT_REPLY_HINTS);
-  const mask = load<u32>(nat, NAT_HINT_MASK);
+  const mask = load<u32>(nat, NAT_REPLY_HINT_MASK);
   const end = <usize>count << 2;
   for (let i: usize = 0; i < end; i += 4) {
     const buffer: usize = load<u32>(vector + i);

@@ -10,10 +10,10 @@ import {
   KEY_REVERSE,
   NAT_CAPACITY,
   NAT_FREE,
-  NAT_HINT_MASK,
   NAT_LIVE,
   NAT_NEXT,
   NAT_REPLY_HINTS,
+  NAT_REPLY_HINT_MASK,
   NAT_SERVERS,
   NAT_SESSIONS,
   NAT_SIX,
@@ -246,7 +246,7 @@ function claimReverse(six: bool, nat: usize, table: usize, session: usize, index
   for (let attempt = 0; attempt < 2; attempt++) {
     const added = insertKey(six, table, hash, server, client, tail, index);
     if (added == 0) {
-      putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_HINT_MASK), hash, index);
+      putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_REPLY_HINT_MASK), hash, index);
       return index;
     }
     if (added < 0) return NO_ROOM;

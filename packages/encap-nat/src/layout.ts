@@ -90,14 +90,16 @@ export const NAT_NEXT = 24;
 export const NAT_LIVE = 28;
 /** u32: address of the hints by flow hash; see HINT_. */
 export const NAT_HINTS = 32;
+/** u32: buckets of them less one. */
+export const NAT_HINT_MASK = 36;
 /** u32: address of the hints by the hash of the server's packets. */
-export const NAT_REPLY_HINTS = 36;
-/** u32: buckets of either hints less one. */
-export const NAT_HINT_MASK = 40;
+export const NAT_REPLY_HINTS = 40;
+/** u32: buckets of them less one. */
+export const NAT_REPLY_HINT_MASK = 44;
 /** u32: 1 for IPv6, 0 for IPv4. */
-export const NAT_SIX = 44;
+export const NAT_SIX = 48;
 /** u32: address of AS record 0 (LB_SERVERS). */
-export const NAT_SERVERS = 48;
+export const NAT_SERVERS = 52;
 /** u32[32]: idle seconds after which a session is over, by SESSION_SEEN. */
 export const NAT_TIMEOUTS = 64;
 export const NAT_BYTES = 64 + 32 * 4;

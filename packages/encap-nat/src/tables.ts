@@ -33,9 +33,11 @@ export function allocateNat(arena: Arena, family: 4 | 6, options: NatOptions, fi
   }).address;
   // Index 0 is no session.
   const sessions = arena.allocate(label('sessions'), (capacity + 1) << L.SESSION_SHIFT);
+  // Replies always go by hints: with one session a bucket on average, 1 of 200 finds no place among four. Packets of clients go
+  // by them only where the sticky table has no room.
   const hintBuckets = Math.max(256, size / 2);
   const hints = arena.allocate(label('session hints'), hintBuckets << L.HINT_SHIFT);
-  const replyHints = arena.allocate(label('session hints of replies'), hintBuckets << L.HINT_SHIFT);
+  const replyHints = arena.allocate(label('session hints of replies'), size << L.HINT_SHIFT);
   const block = arena.allocate(label('block'), L.NAT_BYTES);
   const words: Array<[number, number]> = [
     [L.NAT_SESSIONS, sessions],
@@ -44,8 +46,9 @@ export function allocateNat(arena: Arena, family: 4 | 6, options: NatOptions, fi
     [L.NAT_NEXT, 1],
     [L.NAT_FIB, fib],
     [L.NAT_HINTS, hints],
-    [L.NAT_REPLY_HINTS, replyHints],
     [L.NAT_HINT_MASK, hintBuckets - 1],
+    [L.NAT_REPLY_HINTS, replyHints],
+    [L.NAT_REPLY_HINT_MASK, size - 1],
     [L.NAT_SIX, family === 6 ? 1 : 0],
   ];
   for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
