@@ -17,6 +17,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (options.benchmarks.has('memory')) {
     const measured = await memoryBench(
       {
+        cases: options.cases,
         flows: options.flows ?? DEFAULT_FLOWS,
         pairs: options.rounds,
         milliseconds: options.milliseconds ?? 1000,

@@ -1,7 +1,10 @@
 import { parseArgs } from 'node:util';
+import { CASES } from './memory/cases.ts';
 
 export interface Options {
   readonly benchmarks: ReadonlySet<'memory' | 'veth'>;
+  /** Ways through the graph in memory. */
+  readonly cases: readonly string[] | undefined;
   readonly flows: readonly number[] | undefined;
   readonly rounds: number;
   /** Length of one measurement. */
@@ -15,6 +18,7 @@ export const USAGE = `npm run bench -- [memory] [veth] [options]
   memory           the graph in memory, in turn with the C reference
   veth             lbd, kernel forwarding and nftables over veth (needs root)
                    Neither named: both.
+  --cases <name,...>  ways through the graph in memory (all): ${CASES.map(({ name }) => name).join(' ')}
   --flows <n,...>  numbers of flows, powers of two (memory: 1,16384,1048576; veth: 16384)
   --rounds <n>     rounds of measurements in turn (7)
   --ms <n>         length of one measurement in milliseconds (memory: 1000; veth: 2000)
@@ -35,6 +39,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   }
   return {
     benchmarks: new Set(positionals.length > 0 ? (positionals as Array<'memory' | 'veth'>) : ['memory', 'veth']),
+    cases: values.cases?.split(',').map(caseName),
     flows: values.flows?.split(',').map(flowCount),
     rounds: positive('--rounds', values.rounds ?? '7'),
     milliseconds: values.ms === undefined ? undefined : positive('--ms', values.ms),
@@ -49,6 +54,7 @@ function parse(argv: readonly string[]) {
       args: [...argv],
       allowPositionals: true,
       options: {
+        cases: { type: 'string' },
         flows: { type: 'string' },
         rounds: { type: 'string' },
         ms: { type: 'string' },
@@ -66,6 +72,12 @@ function positive(option: string, text: string): number {
   const n = Number(text);
   if (!Number.isInteger(n) || n < 1) throw new UsageError(`${option} ${text}: must be a whole number, 1 or more`);
   return n;
+}
+
+function caseName(name: string): string {
+  const known = CASES.map((one) => one.name);
+  if (!known.includes(name)) throw new UsageError(`--cases ${name}: there are ${known.join(', ')}`);
+  return name;
 }
 
 const MAX_FLOWS = 1 << 22;

@@ -3,7 +3,7 @@ import { Arena } from '@lbd/memory';
 import { expect, it } from 'vitest';
 import { generatorNode, Pool, sinkNode } from './nodes.ts';
 import { BUFFERS, Rig } from './rig.ts';
-import { makeTemplates } from './templates.ts';
+import { Templates } from './templates.ts';
 
 const FLOWS = 1024;
 const SOURCE = 14 + 12;
@@ -16,7 +16,7 @@ interface Seen {
 /** A generator, a node that looks at what passes (and drops what it is told to), and a sink. */
 async function make(drop: (n: number) => boolean = () => false) {
   const arena = Arena.create(32 * 1024 * 1024);
-  const pool = new Pool(arena, BUFFERS, makeTemplates(arena, FLOWS), FLOWS);
+  const pool = new Pool(arena, BUFFERS, new Templates(arena, FLOWS).address, FLOWS);
   const seen: Seen[] = [];
   const look: NodeDeclaration = {
     name: 'look',

@@ -43,8 +43,8 @@ export function generatorNode(pool: Pool, into: string): NodeDeclaration {
 }
 
 /** Takes them out. */
-export function sinkNode(pool: Pool): NodeDeclaration {
-  return { name: 'bench-sink', kind: 'output', process: kernel('collect'), ...shared(pool) };
+export function sinkNode(pool: Pool, name = 'bench-sink'): NodeDeclaration {
+  return { name, kind: 'output', process: kernel('collect'), ...shared(pool) };
 }
 
 function shared(pool: Pool): Pick<NodeDeclaration, 'dataBytes' | 'init'> {

@@ -1,37 +1,88 @@
-import type { Arena } from '@lbd/memory';
+import type { Arena, Memory } from '@lbd/memory';
+import { addressBytes, ethernet, ip4, ip6, packet, udp } from '@lbd/packet';
 import { TEMPLATE_BYTES } from '../layout.ts';
 
-/** What all flows have in common: 90.0.0.1, UDP port 20000 is the VIP; flow f comes from 1.0.0.0 + f, port 10000. */
-export const VIP_ADDRESS = '90.0.0.1';
+/** lbd's MAC address: packets to another one are not its own. */
+export const MAC = '02:00:00:00:00:01';
+const PEER_MAC = '02:00:00:00:00:02';
 export const VIP_PORT = 20000;
+/** Port of the servers behind NAT. */
+export const TARGET_PORT = 3307;
+const CLIENT_PORT = 10000;
 
-const HEADERS = Uint8Array.from([
-  ...[0x02, 0, 0, 0, 0, 0x01, 0x02, 0, 0, 0, 0, 0x02, 0x08, 0x00],
-  ...[0x45, 0, 0, 50, 0, 0, 0, 0, 64, 17, 0, 0, 1, 0, 0, 0, 90, 0, 0, 1],
-  ...[10000 >> 8, 10000 & 255, VIP_PORT >> 8, VIP_PORT & 255, 0, 30, 0x12, 0x34],
-]);
-const IP = 14;
-const IP_CHECKSUM = IP + 10;
-const IP_SOURCE = IP + 12;
+/** Addresses of the benchmark: flow f comes from the first client's address plus f. IPv4 as in the C reference. */
+export const ADDRESSES = {
+  4: { vip: '90.0.0.1', client: '1.0.0.0', clients: '1.0.0.0/8', server: (n: number) => `10.1.1.${n}` },
+  6: {
+    vip: '2001:db8:90::1',
+    client: '2001:db8:1::',
+    clients: '2001:db8:1::/48',
+    server: (n: number) => `2001:db8:2::${n.toString(16)}`,
+  },
+} as const;
+
+/** From the Ethernet header. */
+const L3 = 14;
+const LENGTHS = { 4: 22, 6: 2 } as const;
 
 /**
- * Writes one 64-byte packet for each flow, the same as the C reference has; returns their address. The UDP checksum is
- * not right, and nobody on the path may care: it is updated, not verified.
+ * One 64-byte packet for each flow, from the client to the VIP, or (`reply`) from server 0's target port to the client. The
+ * UDP checksum of all but the first is not right, and nobody on the path may care: it is updated, not verified.
  */
-export function makeTemplates(arena: Arena, flows: number): number {
-  const address = arena.allocate('bench: templates', flows * TEMPLATE_BYTES);
-  const { u8 } = arena.memory;
-  for (let flow = 0; flow < flows; flow++) {
-    const at = address + flow * TEMPLATE_BYTES;
-    u8.set(HEADERS, at);
-    u8[at + IP_SOURCE + 1] = flow >>> 16;
-    u8[at + IP_SOURCE + 2] = flow >>> 8;
-    u8[at + IP_SOURCE + 3] = flow;
-    let sum = 0;
-    for (let i = IP; i < IP + 20; i += 2) sum += (u8[at + i]! << 8) | u8[at + i + 1]!;
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    u8[at + IP_CHECKSUM] = ~sum >>> 8;
-    u8[at + IP_CHECKSUM + 1] = ~sum;
+export class Templates {
+  readonly address: number;
+  readonly flows: number;
+  readonly #memory: Memory;
+  readonly #family: 4 | 6;
+  #renewed = 0;
+
+  constructor(arena: Arena, flows: number, family: 4 | 6 = 4) {
+    this.address = arena.allocate('bench: templates', flows * TEMPLATE_BYTES);
+    this.flows = flows;
+    this.#memory = arena.memory;
+    this.#family = family;
+    this.fill(false);
   }
-  return address;
+
+  /** Writes all anew, for one direction. */
+  fill(reply: boolean): void {
+    const family = this.#family;
+    const { vip, client, server } = ADDRESSES[family];
+    const ends = reply ? { src: server(0), dst: client } : { src: client, dst: vip };
+    const ports = reply ? { sport: TARGET_PORT, dport: CLIENT_PORT } : { sport: CLIENT_PORT, dport: VIP_PORT };
+    const headers = packet(
+      ethernet({ dst: MAC, src: PEER_MAC }),
+      family === 4 ? ip4({ ...ends, id: 0, ttl: 64 }) : ip6({ ...ends, hopLimit: 64 }),
+      udp(ports),
+      new Uint8Array(LENGTHS[family]),
+    );
+    const { u8, view } = this.#memory;
+    // The last four bytes of the client's address count the flows.
+    const low = L3 + (family === 4 ? (reply ? 16 : 12) : reply ? 36 : 20);
+    const first = new DataView(addressBytes(client).buffer).getUint32(family === 4 ? 0 : 12);
+    for (let flow = 0; flow < this.flows; flow++) {
+      const at = this.address + flow * TEMPLATE_BYTES;
+      u8.set(headers, at);
+      view.setUint32(at + low, first + flow);
+      if (family === 4) view.setUint16(at + L3 + 10, headerChecksum(u8, at + L3));
+    }
+  }
+
+  /** Gives so many flows, in turn, another source port: they end, and new ones begin. */
+  renew(count: number): void {
+    const { view } = this.#memory;
+    const port = L3 + (this.#family === 4 ? 20 : 40);
+    for (let i = 0; i < count; i++) {
+      const at = this.address + (this.#renewed++ % this.flows) * TEMPLATE_BYTES + port;
+      view.setUint16(at, (view.getUint16(at) + 1) & 0xffff);
+    }
+  }
+}
+
+/** Of the 20 bytes at an address, without the field itself (RFC 791). */
+function headerChecksum(u8: Uint8Array, at: number): number {
+  let sum = 0;
+  for (let i = 0; i < 20; i += 2) if (i !== 10) sum += (u8[at + i]! << 8) | u8[at + i + 1]!;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
 }
