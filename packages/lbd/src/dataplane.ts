@@ -2,12 +2,13 @@
  * The graph of lbd, from plain data: the main thread builds it to allocate and describe it, each worker to run it. All
  * must get the same one, so nothing else may decide what is in it.
  */
-import { addIpNodes, type TableAddresses } from '@lbd/fib';
+import { addIpNodes, DPO, DpoFormats, type TableAddresses } from '@lbd/fib';
 import { Graph } from '@lbd/graph';
 import { type Driver, interfaceOutputNode, OUTPUT, type PortInfo, PUNT, puntNode } from '@lbd/io';
 import { ENCAP_FAN_OUT, type Encap, type LbHandles, lbFeatures, lbNodes } from '@lbd/lb';
 import { loadDriver } from './drivers.ts';
 import { loadEncaps } from './encaps.ts';
+import { setVipWords } from './vip-words.ts';
 
 /** What decides about the graph. Structured-cloneable. */
 export interface GraphPlan {
@@ -43,10 +44,13 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
     graph.fanOut(OUTPUT, `${driver.name}-output`);
     graph.fanOut(PUNT, `${driver.name}-punt`);
   }
-  addIpNodes(graph, plan.tables);
+  const words = new DpoFormats();
+  addIpNodes(graph, plan.tables, { words });
   graph.add(...lbNodes(plan.lb, encaps));
   for (const feature of lbFeatures) graph.feature(feature);
-  graph.fanOut('dpo', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
+  const choosing = ['lb4', 'lb4-port', 'lb6', 'lb6-port'];
+  const firstType = graph.fanOut(DPO, ...choosing);
+  setVipWords(words, (node) => firstType + choosing.indexOf(node));
   encaps.forEach((encap, i) => {
     graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));
     graph.fanOut(ENCAP_FAN_OUT, encap.name);

@@ -5,6 +5,7 @@ import { ENCAP_FAN_OUT, type LbHost, type LbTask } from '@lbd/lb';
 import type { Arena, Epochs } from '@lbd/memory';
 import { addressBytes } from '@lbd/packet';
 import { placeIn } from './dataplane.ts';
+import { setVipWords } from './vip-words.ts';
 
 export interface LbHostParts {
   readonly arena: Arena;
@@ -30,10 +31,7 @@ export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: Lb
     lb6: place('lb6'),
     'lb6-port': place('lb6-port'),
   };
-  for (const type of [dpoTypes.lb4, dpoTypes.lb6]) routes.formats.set(type, (index) => `VIP ${index}`);
-  for (const type of [dpoTypes['lb4-port'], dpoTypes['lb6-port']]) {
-    routes.formats.set(type, (index) => `VIPs by port, group ${index}`);
-  }
+  setVipWords(routes.formats, place);
   return {
     arena,
     epochs,

@@ -1,4 +1,5 @@
 import type { Graph } from '@lbd/graph';
+import { DpoFormats } from '../dpo.ts';
 import type { TableAddresses } from '../tables.ts';
 import { ethernetInput } from './ethernet-input.ts';
 import { gleanNode } from './glean.ts';
@@ -12,6 +13,8 @@ import { DPO, ip4Lookup, ip6Lookup, loadBalance } from './lookup.ts';
 import { ip4Rewrite, ip6Rewrite } from './rewrite.ts';
 
 export interface IpNodeOptions {
+  /** What traces call DPOs; set the words for the types of other packages there. */
+  readonly words?: DpoFormats;
   /** 1000 a second, 100 at once, unless told. */
   readonly icmpErrors?: IcmpErrorLimit;
 }
@@ -23,15 +26,16 @@ export interface IpNodeOptions {
  * @throws FibError
  */
 export function addIpNodes(graph: Graph, tables: TableAddresses, options: IpNodeOptions = {}): void {
+  const { words = new DpoFormats() } = options;
   graph.add(
     ethernetInput,
     ip4Input,
     ip6Input,
     l4Checksum,
     l4Checksum6,
-    ip4Lookup(tables.fib4),
-    ip6Lookup(tables.fib6),
-    loadBalance(tables.loadBalances),
+    ip4Lookup(tables.fib4, words),
+    ip6Lookup(tables.fib6, words),
+    loadBalance(tables.loadBalances, words),
     ip4Rewrite(tables.adjacencies),
     ip6Rewrite(tables.adjacencies),
     gleanNode(4, tables.adjacencies),

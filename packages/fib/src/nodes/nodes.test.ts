@@ -26,7 +26,7 @@ import {
   spyNode,
   THEIR_MAC,
 } from '../../test/bench.ts';
-import { dpo } from '../dpo.ts';
+import { DpoFormats, dpo } from '../dpo.ts';
 import * as L from '../layout.ts';
 
 const ether = ethernet({ dst: OUR_MAC(0), src: THEIR_MAC });
@@ -555,6 +555,22 @@ describe('tables that are big', () => {
 });
 
 describe('a trace', () => {
+  it('names DPOs of other packages in their words', async () => {
+    const words = new DpoFormats().set(L.DPO_FIRST_FREE, (index) => `VIP ${index}`);
+    const traced = await ipBench('ethernet-input', {
+      words,
+      extend: (graph) => {
+        graph.add(spyNode('vip', []));
+        graph.fanOut('dpo', 'vip');
+      },
+    });
+    traced.routes.addSpecial('90.0.0.0/8', dpo(L.DPO_FIRST_FREE, 42));
+    traced.bench.runtime.tracer.add(1);
+    traced.bench.inject(packet(ether, ip4({ ...flow, dst: '90.0.0.1' }), udp())).run();
+    const [trace] = traced.bench.runtime.tracer.take();
+    expect(trace!.steps.map(({ text }) => text)).toContain('ip4-lookup: VIP 42');
+  });
+
   it('says what each node did', () => {
     ip.bench.runtime.tracer.add(1);
     send(packet(ether, ip4({ ...flow, ttl: 9 }), udp({ sport: 1, dport: 2 })));
