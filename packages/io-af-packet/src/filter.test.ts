@@ -260,6 +260,11 @@ const message: fc.Arbitrary<Message> = fc.record({
 describe('the filter for node ports, tunnels and errors', () => {
   const program = buildFilter(WANTED);
 
+  it('reads what is wanted once', () => {
+    const iterators = Object.entries(WANTED).map(([key, entries]) => [key, new Set(entries).values()]);
+    expect(buildFilter(Object.fromEntries(iterators) as Wanted)).toEqual(program);
+  });
+
   it('accepts what a naive reading accepts, and nothing that ends before it is known', () => {
     let ours = 0;
     fc.assert(

@@ -47,7 +47,15 @@ const PACKET_HOST = 0;
  * @throws RangeError if it needs more than MOST_INSTRUCTIONS
  */
 export function buildFilter(wanted: Wanted): Uint8Array {
-  const destinations = [...wanted.prefixes].map(parsed);
+  // Iterables may be read only once, and there are two families.
+  const { prefixes, returns, nodePorts = [], locals = [], tunnelSources = [] } = wanted;
+  const destinations = [...prefixes].map(parsed);
+  const lists: Lists = {
+    returns: [...returns],
+    nodePorts: [...nodePorts],
+    locals: [...locals],
+    tunnelSources: [...tunnelSources],
+  };
   const program: Code = [
     word(PACKET_TYPE),
     ...need(PACKET_HOST),
@@ -56,12 +64,12 @@ export function buildFilter(wanted: Wanted): Uint8Array {
     half(ETHERTYPE),
     ...when(0x0800, [
       ...destinations.filter(({ family }) => family === 4).flatMap((prefix) => inPrefix(IP4_DESTINATION, prefix)),
-      ...flows4(flowsOf(wanted, 4)),
+      ...flows4(flowsOf(lists, 4)),
       reject,
     ]),
     ...when(0x86dd, [
       ...destinations.filter(({ family }) => family === 6).flatMap((prefix) => inPrefix(IP6_DESTINATION, prefix)),
-      ...flows6(flowsOf(wanted, 6)),
+      ...flows6(flowsOf(lists, 6)),
       reject,
     ]),
     reject,
@@ -85,10 +93,17 @@ function inPrefix(offset: number, { bytes, length }: Prefix): Code {
   );
 }
 
+interface Lists {
+  readonly returns: readonly Return[];
+  readonly nodePorts: readonly NodePort[];
+  readonly locals: readonly string[];
+  readonly tunnelSources: readonly string[];
+}
+
 /** What is wanted of one family, with addresses as words. */
-function flowsOf({ returns, nodePorts = [], locals = [], tunnelSources = [] }: Wanted, family: 4 | 6): Flows {
-  const addresses = (texts: Iterable<string>): number[][] =>
-    [...texts].filter((text) => parsed(text).family === family).map((text) => wordsOf(parsed(text).bytes));
+function flowsOf({ returns, nodePorts, locals, tunnelSources }: Lists, family: 4 | 6): Flows {
+  const addresses = (texts: readonly string[]): number[][] =>
+    texts.filter((text) => parsed(text).family === family).map((text) => wordsOf(parsed(text).bytes));
   const servers = new Map<string, { protocol: number; port: number; addresses: number[][] }>();
   for (const { address, protocol, port } of returns) {
     const prefix = parsed(address);
@@ -98,7 +113,7 @@ function flowsOf({ returns, nodePorts = [], locals = [], tunnelSources = [] }: W
     group.addresses.push(wordsOf(prefix.bytes));
   }
   const ports = new Map<number, number[]>();
-  for (const { protocol, port } of [...nodePorts].filter((entry) => entry.family === family)) {
+  for (const { protocol, port } of nodePorts.filter((entry) => entry.family === family)) {
     ports.set(protocol, [...(ports.get(protocol) ?? []), port]);
   }
   return { servers: [...servers.values()], ports, locals: addresses(locals), tunnelSources: addresses(tunnelSources) };
