@@ -5,9 +5,12 @@ import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import { META_DPO, META_LENGTH, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { innerTos, prepend, serverOf, toServer } from '@lbd/lb/assembly/encap.ts';
 import { AS_ADDRESS4, AS_DPO, LB_SERVERS, LB_SOURCE4 } from '@lbd/lb/src/layout.ts';
-import { PROTOCOL_GRE } from '@lbd/packet/src/layout.ts';
-import { DATA_COPIED, DATA_LB, GRE4_OVERHEAD, GRE_NEXT_DROP, GRE_NO_SOURCE, OUTER_TTL } from '../src/layout.ts';
+import { IP4_DF, IP4_FRAGMENT, PROTOCOL_GRE } from '@lbd/packet/src/layout.ts';
+import { COPY_DF, DATA_COPIED, DATA_LB, GRE4_OVERHEAD, GRE_NEXT_DROP, GRE_NO_SOURCE, OUTER_TTL } from '../src/layout.ts';
 import { greHeader } from './gre.ts';
+
+/** Don't fragment, as a little-endian word. */
+const DF: u32 = IP4_DF >> 8;
 
 export function gre4(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const frames = framesOf(node);
@@ -58,13 +61,13 @@ function usual(
     const server = serverOf(servers, meta);
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
-    encapsulate(meta, dataOf(frames, buffer, meta), load<u32>(server, AS_ADDRESS4), source, fixed, 0);
+    encapsulate(meta, dataOf(frames, buffer, meta), load<u32>(server, AS_ADDRESS4), source, fixed, 0, 0);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
 }
 
-/** The same with a TOS. */
+/** The same with a TOS, or DF. */
 function marking(
   at: usize,
   end: usize,
@@ -83,7 +86,7 @@ function marking(
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
     const ip = dataOf(frames, buffer, meta);
-    encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixed, innerTos(ip) & copied);
+    encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixed, tosOf(ip, copied), flagsOf(ip, copied));
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -95,7 +98,8 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
     reason(node, meta, GRE_NO_SOURCE);
     return GRE_NEXT_DROP;
   }
-  encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixedSum(source), innerTos(ip) & copied);
+  const to = load<u32>(server, AS_ADDRESS4);
+  encapsulate(meta, ip, to, source, fixedSum(source), tosOf(ip, copied), flagsOf(ip, copied));
   return toServer(node, meta, server, fanoutOf(node));
 }
 
@@ -105,17 +109,29 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
   return 0x45 + (OUTER_TTL | (PROTOCOL_GRE << 8)) + (source & 0xffff) + (source >>> 16);
 }
 
-/** Puts the outer header and GRE in front. Without options, id and flags: three words of 8 bytes. */
 // @ts-ignore: decorator
-@inline function encapsulate(meta: usize, ip: usize, to: u32, source: u32, fixed: u32, tos: u32): void {
+@inline function tosOf(ip: usize, copied: u32): u32 {
+  return innerTos(ip) & copied & 0xff;
+}
+
+/** Flags and fragment offset of the outer header, as they are stored. */
+// @ts-ignore: decorator
+@inline function flagsOf(ip: usize, copied: u32): u32 {
+  if ((copied & COPY_DF) == 0) return 0;
+  return (load<u8>(ip) & 0x20) != 0 ? DF : load<u16>(ip, IP4_FRAGMENT) & DF;
+}
+
+/** Puts the outer header, without options and id, and GRE in front: three words of 8 bytes. */
+// @ts-ignore: decorator
+@inline function encapsulate(meta: usize, ip: usize, to: u32, source: u32, fixed: u32, tos: u32, flags: u32): void {
   const length: u32 = bswap<u16>(<u16>(<u32>load<u16>(meta, META_LENGTH) + GRE4_OVERHEAD));
-  let sum = fixed + (tos << 8) + length + (to & 0xffff) + (to >>> 16);
+  let sum = fixed + (tos << 8) + length + flags + (to & 0xffff) + (to >>> 16);
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = ~(sum + (sum >>> 16)) & 0xffff;
   const outer = ip - GRE4_OVERHEAD;
   const first: u32 = 0x45 | (tos << 8) | (length << 16);
   const third: u32 = OUTER_TTL | (PROTOCOL_GRE << 8) | (sum << 16);
-  store<u64>(outer, <u64>first);
+  store<u64>(outer, <u64>first | (<u64>flags << 48));
   store<u64>(outer, <u64>third | (<u64>source << 32), 8);
   store<u64>(outer, <u64>to | (<u64>greHeader(ip) << 32), 16);
   prepend(meta, GRE4_OVERHEAD);

@@ -80,7 +80,7 @@ function marking(
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
     const ip = dataOf(frames, buffer, meta);
-    encapsulate(meta, ip, server, source, innerTos(ip) & copied);
+    encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -93,7 +93,7 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, lb: usize, 
     reason(node, meta, GRE_NO_SOURCE);
     return GRE_NEXT_DROP;
   }
-  encapsulate(meta, ip, server, source, innerTos(ip) & copied);
+  encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff);
   return toServer(node, meta, server, fanoutOf(node));
 }
 

@@ -2,7 +2,7 @@ import { defineEncap } from '@lbd/lb';
 import { PROTOCOL_GRE } from '@lbd/packet';
 import { GRE4_OVERHEAD, GRE6_OVERHEAD } from './layout.ts';
 import { greNode } from './nodes.ts';
-import { greOptions, greState } from './options.ts';
+import { gre4Options, greOptions, greState } from './options.ts';
 
 const common = {
   vipFamilies: [4, 6],
@@ -17,7 +17,7 @@ export const gre4 = defineEncap({
   summary: 'GRE over IPv4: the packet whole behind an outer header, servers answer directly',
   serverFamily: 4,
   overhead: GRE4_OVERHEAD,
-  options: greOptions,
+  options: gre4Options,
   allocate: (_arena, options) => greState(options),
   nodes: (lb, state) => [greNode('gre4', lb, state)],
 });

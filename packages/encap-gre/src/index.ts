@@ -1,3 +1,3 @@
 export { gre4, gre6 } from './gre.ts';
 export { greNode } from './nodes.ts';
-export { type GreOptions, type GreState, greOptions, greState } from './options.ts';
+export { type GreOptions, type GreState, gre4Options, greOptions, greState } from './options.ts';

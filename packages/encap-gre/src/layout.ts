@@ -2,7 +2,7 @@
 
 /** u32: address of the worker's load balancer block. */
 export const DATA_LB = 0;
-/** u32: bits of the inner TOS or traffic class that the outer one has, too: COPY_DSCP, COPY_ECN, both or none. */
+/** u32: what the outer header takes over from the inner one: COPY_ bits. The low eight are those of the TOS or traffic class. */
 export const DATA_COPIED = 4;
 export const DATA_BYTES = 8;
 
@@ -10,6 +10,8 @@ export const DATA_BYTES = 8;
 export const COPY_DSCP = 0xfc;
 /** The ECN field (RFC 3168): the normal mode of RFC 6040, section 4.1. */
 export const COPY_ECN = 0x03;
+/** gre4: don't fragment (RFC 2003, section 3.1). IPv6 packets have it as it were. */
+export const COPY_DF = 0x100;
 
 /** TTL or hop limit of outer headers; the rewrite counts it down once. */
 export const OUTER_TTL = 128;
