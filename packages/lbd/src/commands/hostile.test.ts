@@ -30,7 +30,7 @@ const DROPPED_LATER: Reasons = {
   'ip4-lookup/martian destination': ['destination 127.0.0.1'],
   'ip4-lookup/no route': ['destination without a route'],
   'nat4/truncated': ['TCP with its ports only', 'TCP one byte short', 'UDP with its ports only', 'UDP one byte short'],
-  'ip4-rewrite/ttl expired': ['TTL 1'],
+  'lb4-port/ttl expired': ['TTL 1'],
 };
 const PUNTED: Reasons = {
   'lb4-port/no VIP for the port': [
@@ -43,8 +43,17 @@ const PUNTED: Reasons = {
   'ethernet-input/unknown ethertype': ['VLAN tag', 'an EtherType of nobody'],
   'ethernet-input/link-layer broadcast or multicast': ['ARP'],
 };
-/** Counters that say nothing about a packet's end. */
-const NO_REASONS = ['nat4/sessions created'];
+/**
+ * Counters that say nothing about a packet's end. ICMP errors are about packets that are counted already; here they get as
+ * far as a router whose MAC address nobody knows.
+ */
+const NO_REASONS = [
+  'nat4/sessions created',
+  'ip4-icmp-error/sent',
+  'ip4-icmp-error/too many',
+  'ip4-glean/unresolved',
+  'ip4-glean/requests',
+];
 
 let captures: Captures;
 let client: ControlClient;
