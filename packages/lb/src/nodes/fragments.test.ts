@@ -257,7 +257,7 @@ describe('fragments that come before the first of their datagram', () => {
         expect(settle()).toEqual([]);
         expect(free()).toBe(before);
       }),
-      { numRuns: 60 },
+      { numRuns: 200 },
     );
   });
 });
@@ -337,6 +337,19 @@ describe('later fragments', () => {
     const [unbreakable] = scapy(`[IP(src='1.2.3.4', dst='90.1.2.3', id=9, frag=9, proto=17, flags='DF')/data[:800]]`);
     expect(send([unbreakable!])).toEqual([]);
     expect(bench.bench.counters('lb-fragments')).toEqual({ fragmented: 1, 'not fragmented': 1, 'too big': 1 });
+  });
+
+  it('that lbd itself makes meet, too', () => {
+    for (const address of SERVERS[4]) bench.route(address, dpo(3, Number(address.at(-1))), 700);
+    for (const n of [1, 2, 3, 4]) {
+      const [small, large] = scapy(
+        `[IP(src='1.2.3.4', dst='90.1.2.3', id=${n})/UDP(sport=${n})/data[:n] for n in [8, 1400]]`,
+      );
+      const server = ways(send([small!])).get(text(small!));
+      const out = send([large!]);
+      expect(out.length).toBeGreaterThan(2);
+      expect(new Set(ways(out).values())).toEqual(new Set([server]));
+    }
   });
 
   it('leave when another worker has had the first', () => {
