@@ -25,6 +25,8 @@ const DROPPED_AT_THE_DOOR: Reasons = {
   'ip4-input/bad checksum': ['bad header checksum'],
 };
 const DROPPED_LATER: Reasons = {
+  // One only: of many that wait for their first fragment, the oldest would give way.
+  'lb-fragments/no first fragment': ['later fragment'],
   'ip4-input/ttl expired': ['TTL 0'],
   'ip4-input/bad source': ['source 0.0.0.1', 'source 127.0.0.1', 'source 224.0.0.1', 'source 255.255.255.255'],
   'ip4-lookup/martian destination': ['destination 127.0.0.1'],
@@ -39,7 +41,6 @@ const PUNTED: Reasons = {
     'another port',
     'another protocol',
   ],
-  'lb4-port/later fragment': ['later fragment'],
   'ethernet-input/unknown ethertype': ['VLAN tag', 'an EtherType of nobody'],
   'ethernet-input/link-layer broadcast or multicast': ['ARP'],
 };
