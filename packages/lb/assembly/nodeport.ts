@@ -62,6 +62,8 @@ export function lb_nodeport(node: usize, vector: usize, count: i32, nexts: usize
 }
 
 function belongs(node: usize, lb: usize, ip: usize, meta: usize, group: u32): bool {
+  // What was sent to a server already must not come back, should the server be this host.
+  if (load<u32>(meta, META_AS) != 0) return false;
   const flags: u32 = load<u16>(meta, META_FLAGS);
   if (flags & FLAG_LATER_FRAGMENT) return true;
   if (hasPorts(meta) && vipOfPort(lb, group, load<u8>(meta, META_PROTOCOL), portsOf(ip, meta) >>> 16) != 0) return true;
@@ -71,9 +73,6 @@ function belongs(node: usize, lb: usize, ip: usize, meta: usize, group: u32): bo
     if (vipOfPort(lb, group, quotedProtocol(quotation), port) != 0) return true;
   }
   // The others of its datagram are the kernel's, too.
-  if (flags & FLAG_FIRST_FRAGMENT) {
-    store<u32>(meta, 0, META_AS);
-    rememberChoice(lb, ip, meta, nowOf(node));
-  }
+  if (flags & FLAG_FIRST_FRAGMENT) rememberChoice(lb, ip, meta, nowOf(node));
   return false;
 }
