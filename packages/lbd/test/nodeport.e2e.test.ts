@@ -1,4 +1,4 @@
-import { type Actor, BalancerLab, type Daemon, labSuite, SERVER_SIDE, waitFor } from '@lbd/netlab';
+import { type Actor, BalancerLab, type Daemon, labSuite, type Namespace, SERVER_SIDE, waitFor } from '@lbd/netlab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Talk } from './support/talk.ts';
 
@@ -144,6 +144,55 @@ describe.each([
 
     it('connections to a service like ssh lived through all of this', async () => {
       for (const talk of talks) expect(await talk.end()).toBeGreaterThan(10);
+    });
+  });
+
+  labSuite(describe, need, 'over links of unequal MTU', () => {
+    /** What the routers let through to the client and to the servers, bytes; every link takes 1500. */
+    const ROUTERS = { clientMtu: 1300, serverMtu: 1360 };
+    let lab: BalancerLab;
+    let client: Actor;
+
+    beforeAll(async () => {
+      lab = await BalancerLab.create('nodeport-mtu', { ip6: true, servers: 1, routers: ROUTERS });
+      client = await lab.client.actor();
+      const [server] = await lab.serverActors();
+      await server!.call('httpServer', { port: 80, address: '::' });
+      // Routers tell of packets that are too large from an address of their own, and the node's kernel must know them.
+      await lab.lab.namespaces.get('edge')!.ping(LOCAL4[0]!);
+      await lab.lab.namespaces.get('edge')!.ping(LOCAL6[0]!);
+      await lab.start({
+        ...lab.config({ driver }),
+        nat: { nat4: [SERVER_SIDE], nat6: [SERVER_SIDE] },
+        commands: KEYS.filter(({ key }) => key.includes('tcp port 8080')).flatMap(({ family, key, spelling }) => [
+          `lb vip ${key} encap nat${family} type nodeport ${spelling}`,
+          `lb as ${key} ${family === 4 ? lab.serverAddresses : lab.serverAddresses6}`,
+        ]),
+      });
+    });
+
+    afterAll(async () => {
+      await lab?.destroy();
+    });
+
+    /** What a host has learnt about the way to another, bytes; the link's MTU if nothing. */
+    async function learntMtu(namespace: Namespace, address: string): Promise<number> {
+      const text = await namespace.exec('ip', ['route', 'get', address]);
+      return Number(/mtu (\d+)/.exec(text)?.[1] ?? 1500);
+    }
+
+    it.each([
+      { node: LOCAL4[0]!, from: '10.2.0.2' },
+      { node: LOCAL6[0]!, from: '2001:db8:3::2' },
+    ])('files go both ways through $node', async ({ node, from }) => {
+      const url = `http://${inUrl(node)}:30080/`;
+      expect(await client.call('httpUpload', { url, bytes: 300_000 })).toBe('server1');
+      // A router behind lbd has told the client of what it sent to the node: on lbd's NAT interface, about a server.
+      expect(await learntMtu(lab.client, node)).toBe(ROUTERS.serverMtu);
+      const load = { url: `${url}?bytes=300000`, requests: 1, timeout: 20_000 };
+      expect(await client.call('httpLoad', load)).toMatchObject({ ok: 1, errors: [] });
+      // A router in front has told the node's address of what a server had sent from the node port.
+      expect(await learntMtu(lab.servers[0]!, from)).toBe(ROUTERS.clientMtu);
     });
   });
 });

@@ -102,7 +102,8 @@ export class BalancerLab {
         });
         await network.attach(core, { a: { name: 'eth1', addresses: both('192.168.2.254/24', '2001:db8:4::fe') } });
         const narrow = (net: string, device: string, mtu: number) =>
-          `route replace ${net} dev ${device} mtu lock ${mtu}`;
+          // The metric of the route that the kernel has made for the address: another would be a second route.
+          `route replace ${net} dev ${device} ${net.includes(':') ? 'metric 256' : ''} mtu lock ${mtu}`;
         await edge.ip(narrow('10.2.0.0/24', 'eth0', routers.clientMtu));
         await core.ip(narrow('192.168.2.0/24', 'eth1', routers.serverMtu));
         if (ip6) {
