@@ -9,6 +9,8 @@ import { hex, scapy } from '../../packet/test/scapy.ts';
 import { gre4, gre6 } from './index.ts';
 
 const SOURCE = { 4: '39.40.41.42', 6: '2004::1' } as const;
+/** The same with its last bit the other way round. */
+const OTHER = { 4: '39.40.41.43', 6: '2004::' } as const;
 const SERVER = { 4: '10.1.1.1', 6: '2002:1::1' } as const;
 const ROUTER = { 4: '10.9.9.9', 6: '2002:9::9' } as const;
 const OVERHEAD = { 4: 24, 6: 44 } as const;
@@ -22,7 +24,7 @@ beforeAll(async () => {
   bench = await LbBench.create([gre4, gre6]);
   await bench.lb.lbConf({ ip4SrcAddress: SOURCE[4], ip6SrcAddress: SOURCE[6] });
   for (const outer of [4, 6] as const) {
-    bench.route(SOURCE[outer], dpo(DPO_RECEIVE, 0));
+    for (const address of [SOURCE[outer], OTHER[outer]]) bench.route(address, dpo(DPO_RECEIVE, 0));
     for (const prefix of [`${80 + outer}.0.0.0/8`, `200${outer}:a::/32`]) {
       const vip = { prefix, encap: `gre${outer}`, type: 'clusterip', newLen: 8, srcIpSticky: false } as const;
       await bench.lb.addVip(vip);
@@ -187,6 +189,11 @@ describe.each(pairs)('an error about an IPv%i packet in gre%i', (inner, outer) =
       const out = send(error(outer, tooBig, tooBigCode, 1400, altered(at).slice(0, 128)));
       expect(out.map(({ node }) => node)).toEqual(['punt']);
     }
+    // an address of the host that tunnels are not sent from
+    const other = outer === 4 ? ip4({ src: ROUTER[4], dst: OTHER[4] }) : ip6({ src: ROUTER[6], dst: OTHER[6] });
+    const icmp = outer === 4 ? icmp4 : icmp6;
+    const about = packet(other, icmp({ type: tooBig, code: tooBigCode, rest: 1400 }), altered(source!).slice(0, 128));
+    expect(send(about).map(({ node }) => node)).toEqual(['punt']);
     const echo = error(outer, outer === 4 ? 0 : 129, 0, 7, whole.slice(0, 128));
     expect(send(echo).map(({ node }) => node)).toEqual(['punt']);
     expect(counted()).toEqual({});
