@@ -287,6 +287,18 @@ describe('errors are never sent', () => {
 });
 
 describe('packets made here', () => {
+  it('are told of in traces, from the packet that they are about', () => {
+    whole.bench.runtime.tracer.add(1);
+    send(packet(ether, ip4({ ...flow, ttl: 1 }), udp({ sport: 1, dport: 2 })));
+    const [trace] = whole.bench.runtime.tracer.take();
+    expect(trace!.steps.map(({ text }) => text).slice(3, 7)).toEqual([
+      'ip4-lookup: adjacency 2',
+      'ip4-rewrite: not sent, ip4 9.9.9.9 > 10.1.0.2 udp ttl 1 length 28 / udp 1 > 2 length 8',
+      'ip4-icmp-error: ip4 10.0.0.1 > 9.9.9.9 icmp4 ttl 255 length 56 / icmp4 time exceeded code 0 / 28 bytes',
+      'ip4-lookup: adjacency 0',
+    ]);
+  });
+
   it('have the Ethernet header in front that the packet came with, should they be punted', () => {
     connect(whole.routes, '9.8.0.0/16', 7);
     connect(whole.routes, '2001:db8:8::/48', 7);

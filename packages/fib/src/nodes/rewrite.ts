@@ -1,6 +1,8 @@
 import type { NodeDeclaration } from '@lbd/graph';
 import { describe } from '@lbd/packet';
+import { dpoIndex } from '../dpo.ts';
 import { kernels } from '../kernels.ts';
+import * as L from '../layout.ts';
 
 const counters = {
   'ttl expired': 'TTL or hop limit would become 0: answered with ICMP time exceeded',
@@ -20,7 +22,14 @@ function rewriteNode(family: 4 | 6, adjacencies: number, ...more: string[]): Nod
       memory.u32[address >>> 2] = adjacencies;
     },
     process: { module: kernels, export: `ip${family}Rewrite` },
-    trace: (packet) => `${name}: interface ${packet.tx}, ${describe(packet.bytes.slice())}`,
+    trace(packet, memory) {
+      const bytes = packet.bytes.slice();
+      const adjacency = adjacencies + dpoIndex(packet.dpo) * (1 << L.ADJACENCY_SHIFT);
+      const header = memory.u8.subarray(adjacency + L.ADJACENCY_DESTINATION, adjacency + L.ADJACENCY_TYPE + 2);
+      // what is not sent keeps the IP header as current header
+      if (!header.every((byte, i) => byte === bytes[i])) return `${name}: not sent, ${describe(bytes, 'ip')}`;
+      return `${name}: interface ${packet.tx}, ${describe(bytes)}`;
+    },
   };
 }
 
