@@ -1,38 +1,30 @@
 // Installs the packages as somebody would who has nothing but npm, and runs the first example of each README.
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { workspaceFolders } from '../bootstrap.mjs';
 import { ROOT } from '../process.mjs';
+import { install, packAll, publishedPackages } from './support/packed.ts';
 
 const run = promisify(execFile);
 const MINUTE = 60_000;
-const PNPM = join(ROOT, '.cache/pnpm/node_modules/.bin/pnpm');
 
-const packages = (workspaceFolders() as string[])
-  .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) }))
-  .filter((manifest) => !manifest.private) as { folder: string; name: string; bin?: Record<string, string> }[];
+const packages = publishedPackages();
 
 describe('the packages, installed from their tarballs outside of the repository', () => {
   let home: string;
 
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'lbd-pack-'));
-    const tarballs = join(home, 'tarballs');
     const project = join(home, 'project');
-    for (const folder of [tarballs, project]) mkdirSync(folder);
-    for (const { folder } of packages) {
-      await run(PNPM, ['pack', '--pack-destination', tarballs], { cwd: join(ROOT, folder) });
-    }
+    mkdirSync(project);
+    const tarballs = await packAll(join(home, 'tarballs'));
     writeFileSync(join(project, 'in.pcap'), capture());
-    const files = readdirSync(tarballs).map((name) => join(tarballs, name));
-    expect(files.length).toBe(packages.length);
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...files], { cwd: project });
+    await install(project, tarballs.values());
   }, 10 * MINUTE);
 
   afterAll(() => rmSync(home, { recursive: true, force: true }));

@@ -25,6 +25,10 @@ export interface DaemonOptions {
   readonly name?: string;
   /** Command to run it under, e.g. to take capabilities away. */
   readonly under?: readonly string[];
+  /** Its program; that of the workspace unless told. */
+  readonly program?: string;
+  /** Folder to start it in, where plugins are looked for. */
+  readonly cwd?: string;
 }
 
 /** Where programs run: a namespace of a lab, or something else that can start them. */
@@ -48,15 +52,19 @@ export class Daemon {
 
   /** Starts lbd without waiting for anything: it may well refuse. */
   static launch(place: Place, config: DaemonConfig | string, options: DaemonOptions): Daemon {
-    const { folder, name = 'lbd', under = [] } = options;
+    const { folder, name = 'lbd', under = [], program = LBD, cwd } = options;
     const socket = join(folder, `${name}.sock`);
     const file = join(folder, `${name}.yaml`);
     // JSON is YAML, too.
     const text =
       typeof config === 'string' ? config : JSON.stringify({ ...SHARED_MEMORY, control: { socket }, ...config });
     writeFileSync(file, text);
-    const [command, ...args] = [...under, process.execPath, LBD, '--config', file];
-    return new Daemon(place, place.spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), file, socket);
+    const [command, ...args] = [...under, process.execPath, program, '--config', file];
+    const spawning = {
+      stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'],
+      ...(cwd === undefined ? {} : { cwd }),
+    };
+    return new Daemon(place, place.spawn(command, args, spawning), file, socket);
   }
 
   /** Starts lbd and waits until it answers; rejects with what it printed if it does not. */
