@@ -65,11 +65,9 @@ export class NatControl implements EncapControl {
 
   async sweep(): Promise<void> {
     const used = this.#used();
-    if (used <= 1) return;
-    if (this.#from >= used) this.#from = 1;
     const to = Math.min(this.#from + SWEEP_SESSIONS, used);
     await this.#freeDead(this.#from, to);
-    this.#from = to;
+    this.#from = to === used ? 1 : to;
   }
 
   usage(): SessionUsage {

@@ -190,3 +190,28 @@ export function l4Packet(
   const ports = { sport: from.sport, dport: to.dport, ...rest };
   return packet(ip, protocol === 'tcp' ? tcp({ ...ports, flags }) : udp(ports), payload);
 }
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** An ICMP error, unreachable: who says it to whom about which packet, and how much of that it quotes. */
+export function icmpError(
+  f: Family,
+  about: {
+    readonly from: string;
+    readonly to: string;
+    readonly source: Endpoint;
+    readonly destination: Endpoint;
+    readonly protocol: 'tcp' | 'udp';
+    readonly quoted: number;
+    readonly ttl?: number;
+  },
+): Uint8Array<ArrayBuffer> {
+  const { source, destination, ttl } = about;
+  const from = { src: source.address, sport: source.port };
+  const quoted = l4Packet(f, about.protocol, from, { dst: destination.address, dport: destination.port });
+  const ip = f.ip({ src: about.from, dst: about.to, ...(ttl === undefined ? {} : { ttl }) });
+  return packet(ip, f.icmp({ type: f.unreachable }), quoted.slice(0, about.quoted));
+}
