@@ -156,6 +156,7 @@ export class AfPacketSteering implements Steering {
     try {
       for (const { fds, program } of programs) {
         for (const fd of fds) {
+          if (same(this.#attached.get(fd), program)) continue;
           attachFilter(fd, program);
           changed.push(fd);
         }
@@ -168,6 +169,10 @@ export class AfPacketSteering implements Steering {
     for (const { fds, program } of programs) for (const fd of fds) this.#attached.set(fd, program);
     this.#rules = rules;
   }
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
 }
 
 function build({ prefixes, returns, nodePorts, locals, tunnelSources }: Rules, nat: SteeredPort['nat']): Uint8Array {
