@@ -73,7 +73,7 @@ const v6: FamilyWords = {
   family: 6,
   prefix: '2001:db8:90::/48',
   vip: '2001:db8:90::1:2:3',
-  other: '2001:db8:90:9::9',
+  other: '2001:db8:90::1:2:9',
   own: '2001:db8:ffff::1',
   router: '2001:db8:7::7',
   servers: ['fd00::1', 'fd00::2', 'fd00::3', 'fd00::4'],
