@@ -1,0 +1,1 @@
+export { my_encap } from './my-encap';

@@ -1,0 +1,4 @@
+import { conformance } from '@lbd/encap-kit';
+import { myEncap } from './index.ts';
+
+conformance(myEncap);
