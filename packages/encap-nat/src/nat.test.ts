@@ -173,6 +173,52 @@ describe.each(FAMILIES)('$name', (f) => {
       }
     });
 
+    it('are found by whole tuples when all of the flow hash is the same: CRC is linear over xor', async () => {
+      const prefix = f.family === 4 ? '90.1.0.0/16' : '2001:db8:91::/64';
+      // Flows with one client port have as many servers.
+      const servers = Array.from({ length: 100 }, (_, n) => n + 10);
+      await nat.add({ ...nat.vip(0, { ...DNS, port: 7 }), prefix }, servers);
+      // Bits of a flow; each changes the hash by a word of its own.
+      const flow = (bits: bigint) => {
+        const part = (shift: number, width: number) => Number((bits >> BigInt(shift)) & ((1n << BigInt(width)) - 1n));
+        const from4 = { src: `9.${part(0, 8)}.${part(8, 8)}.${part(16, 8)}`, sport: 0x8000 | part(24, 15) };
+        const groups = [48, 32, 16, 0].map((shift) => part(shift, 16).toString(16)).join(':');
+        return f.family === 4
+          ? { from: from4, dst: `90.1.${part(39, 8)}.${part(47, 8)}` }
+          : { from: client(1), dst: `2001:db8:91:0:${groups}` };
+      };
+      const send = (bits: bigint) => {
+        const { from, dst } = flow(bits);
+        return one(l4Packet(f, 'udp', from, { dst, dport: 7 }));
+      };
+      const none = send(0n).hash;
+      // Gaussian elimination: a sum of columns that is 0 makes a flow with the hash of flow 0.
+      const rows: { hash: number; bits: bigint }[] = [];
+      const same: bigint[] = [];
+      for (let bit = 0n; bit < 55n; bit++) {
+        let column = { hash: (send(1n << bit).hash ^ none) >>> 0, bits: 1n << bit };
+        for (const row of rows) {
+          if ((column.hash ^ row.hash) >>> 0 < column.hash) {
+            column = { hash: (column.hash ^ row.hash) >>> 0, bits: column.bits ^ row.bits };
+          }
+        }
+        if (column.hash === 0) same.push(column.bits);
+        else rows.push(column);
+        rows.sort((a, b) => b.hash - a.hash);
+      }
+      expect(same.length).toBeGreaterThan(10);
+      for (const bits of same.slice(0, 2)) {
+        const sent = send(bits);
+        expect(sent.hash).toBe(none);
+        for (const which of [0n, bits]) {
+          const { from, dst } = flow(which);
+          const server = { src: destinationOf(send(which).bytes), sport: 3307 };
+          const back = one(l4Packet(f, 'udp', server, { dst: from.src, dport: from.sport }), LAN).bytes;
+          expectPacket(back, f.ip({ src: dst }), udp({ sport: 7 }));
+        }
+      }
+    });
+
     it('are used again: many more flows than the table holds, one after the other', async () => {
       for (let from = 0; from < 12_000; from += 3000) {
         for (let n = from; n < from + 3000; n += 250) nat.send(Array.from({ length: 250 }, (_, i) => query(n + i)));

@@ -2,5 +2,5 @@ import { expect, it } from 'vitest';
 import { runReadmeExample } from '../../../tools/run/readme-example.mjs';
 
 it('the example of the README prints what it says', () => {
-  expect(runReadmeExample(import.meta.url)).toBe('nat4 [ 4 ] required\n');
+  expect(runReadmeExample(import.meta.url)).toBe('nat4 [ 4 ] required\nnat6 [ 6 ] required\n');
 });
