@@ -105,8 +105,12 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
 
   // What the kernel, or the configuration, says of links, addresses, routes and neighbours.
   let world: World | undefined;
+  const wantedEarly: [number, string][] = [];
   const routes = new RouteTable(tables, {
-    onResolve: (index, address) => world?.resolve(index, address),
+    onResolve: (index, address) => {
+      if (world) world.resolve(index, address);
+      else wantedEarly.push([index, address]);
+    },
     interfaceName: (index) => interfaces.nameOf(index),
   });
   const fault = (error: unknown) => log.error({ err: error }, 'a fault, lbd goes on');
@@ -116,6 +120,8 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   if (ports.infos.some(({ ifindex }) => ifindex !== 0)) {
     world = await KernelWorld.start(ports.infos, sink, fault);
     cleanup.add(() => world?.close());
+    // Gateways of routes that were there before us.
+    for (const [index, address] of wantedEarly) world.resolve(index, address);
   }
 
   // Workers, held until the configuration is complete.
@@ -176,7 +182,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   // Before the workers begin no packet can be lost, and nobody should have to wait.
   let began = false;
   const prepare = async (addresses: readonly string[]) => {
-    if (began && world) await neighboursKnown(routes, addresses);
+    if (began && world) await neighboursKnown(routes, tables.adjacencies, addresses);
   };
   const lbd: Lbd = {
     lb: lbModel({ balancer, ...parts, told, interfaces, steering: ports.steering, prepare }),
