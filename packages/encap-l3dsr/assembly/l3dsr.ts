@@ -56,10 +56,13 @@ export function l3dsr(node: usize, vector: usize, count: i32, nexts: usize): i32
   return allRuns(any, all);
 }
 
-/** Rewrites TCP and UDP packets whose servers' DPOs are of one type; returns the place of the first that is otherwise. */
+/** Rewrites TCP and UDP packets of one VIP whose servers' DPOs are of one type; returns the place of the first that is otherwise. */
 function usual(at: usize, end: usize, frames: usize, metadata: usize, servers: usize, vips: usize): usize {
   if (at == end) return at;
-  const type = load<u32>(serverOf(servers, metaOf(metadata, load<u32>(at))), AS_DPO) >> DPO_SHIFT;
+  const model = serverOf(servers, metaOf(metadata, load<u32>(at)));
+  const type = load<u32>(model, AS_DPO) >> DPO_SHIFT;
+  const vip = load<u32>(model, AS_VIP);
+  const dscp = dscpOf(model, vips);
   if (type <= <u32>DPO_PUNT) return at;
   for (; at < end; at += 4) {
     const buffer: usize = load<u32>(at);
@@ -67,16 +70,16 @@ function usual(at: usize, end: usize, frames: usize, metadata: usize, servers: u
     const ip = dataOf(frames, buffer, meta);
     const server = serverOf(servers, meta);
     const dpo = load<u32>(server, AS_DPO);
-    if (dpo >> DPO_SHIFT != type) break;
+    if (dpo >> DPO_SHIFT != type || load<u32>(server, AS_VIP) != vip) break;
     const protocol: u32 = load<u8>(meta, META_PROTOCOL);
     const l4: usize = load<u16>(meta, META_L4);
     const bytes: usize = <usize>load<u16>(meta, META_LENGTH) - l4;
     if (protocol == PROTOCOL_UDP) {
       if (<isize>bytes < UDP_BYTES) break;
-      patchUdp(ip + l4, readdress(ip, server, vips));
+      patchUdp(ip + l4, readdress(ip, server, dscp));
     } else if (protocol == PROTOCOL_TCP) {
       if (<isize>bytes < TCP_BYTES) break;
-      patch(ip + l4 + TCP_CHECKSUM, readdress(ip, server, vips));
+      patch(ip + l4 + TCP_CHECKSUM, readdress(ip, server, dscp));
     } else break;
     store<u32>(meta, dpo, META_DPO);
   }
@@ -88,7 +91,7 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
   const protocol: u32 = load<u8>(meta, META_PROTOCOL);
   const l4: usize = load<u16>(meta, META_L4);
   const bytes = <i32>load<u16>(meta, META_LENGTH) - <i32>l4;
-  const delta = readdress(ip, server, vips);
+  const delta = readdress(ip, server, dscpOf(server, vips));
   // Other protocols have no checksum over addresses; what is not all there, and the payload of a later fragment (whose
   // protocol is none), stays as it is.
   if (protocol == PROTOCOL_TCP) {
@@ -101,20 +104,25 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
   return toServer(node, meta, server, fanoutOf(node));
 }
 
+/** DSCP of a server's VIP, where it is in the first two bytes of the header as loaded. */
+// @ts-ignore: decorator
+@inline function dscpOf(server: usize, vips: usize): u32 {
+  return <u32>load<u8>(vips + (<usize>load<u32>(server, AS_VIP) << VIP_SHIFT), VIP_DSCP) << DSCP_SHIFT;
+}
+
 /**
  * Gives a packet the server's address and the VIP's DSCP, and the header's checksum what these add to it (RFC 1624, equation
- * 3). Returns what the address adds to the complement of the L4 checksum, folded to 16 bits.
+ * 3). Returns what the address adds to the complement of the L4 checksum, folded to 18 bits.
  */
 // @ts-ignore: decorator
-@inline function readdress(ip: usize, server: usize, vips: usize): u32 {
+@inline function readdress(ip: usize, server: usize, dscp: u32): u32 {
   const to = load<u32>(server, AS_ADDRESS4);
-  const dscp: u32 = load<u8>(vips + (<usize>load<u32>(server, AS_VIP) << VIP_SHIFT), VIP_DSCP);
-  const gone = ~load<u32>(ip, IP4_DESTINATION);
-  let delta = (gone & 0xffff) + (gone >>> 16) + (to & 0xffff) + (to >>> 16);
-  delta = (delta & 0xffff) + (delta >>> 16);
+  const gone: u32 = ~load<u32>(ip, IP4_DESTINATION);
+  const change = <u64>gone + <u64>to;
+  const delta = <u32>((change & 0xffff) + (change >> 16));
   const before: u32 = load<u16>(ip);
-  const after = (before & KEPT) | (dscp << DSCP_SHIFT);
-  let sum = (~(<u32>load<u16>(ip, IP4_CHECKSUM)) & 0xffff) + (~before & 0xffff) + after + delta;
+  const after = (before & KEPT) | dscp;
+  let sum = (<u32>load<u16>(ip, IP4_CHECKSUM) ^ 0xffff) + (before ^ 0xffff) + after + delta;
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = ~(sum + (sum >>> 16));
   store<u16>(ip, after);
@@ -140,7 +148,7 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
 
 // @ts-ignore: decorator
 @inline function moved(checksum: u32, delta: u32): u32 {
-  let sum = (~checksum & 0xffff) + delta;
+  let sum = (checksum ^ 0xffff) + delta;
   sum = (sum & 0xffff) + (sum >>> 16);
   return ~(sum + (sum >>> 16)) & 0xffff;
 }
