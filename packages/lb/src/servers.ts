@@ -25,6 +25,7 @@ export class Servers {
   readonly #tunnelEnds: TunnelEnds;
   /** Indices of servers packets to which would come back to a VIP. */
   readonly #looping = new Set<number>();
+  readonly #vipTypes: ReadonlySet<number>;
 
   constructor(host: LbHost, lb: LbHandles, controls: ReadonlyMap<string, EncapControl>) {
     this.#host = host;
@@ -32,6 +33,7 @@ export class Servers {
     this.#controls = controls;
     this.#pool = new RecordPool('ASs', lb.maxServers);
     this.#ways = new Ways(host);
+    this.#vipTypes = new Set(Object.values(host.dpoTypes));
     this.#tunnelEnds = new TunnelEnds(host.arena.memory, lb.tunnelEnds);
   }
 
@@ -180,7 +182,7 @@ export class Servers {
 
   /** What leads to a VIP would go round in circles. */
   #leadsToVip(word: number): boolean {
-    return Object.values(this.#host.dpoTypes).includes(dpoType(word));
+    return this.#vipTypes.has(dpoType(word));
   }
 }
 

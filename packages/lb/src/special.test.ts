@@ -1,9 +1,9 @@
 import type { SentPacket } from '@lbd/graph/testing';
-import { addressBytes, expectPacket, ip4, ip6, packet, udp } from '@lbd/packet';
+import { addressBytes, expectPacket, fragmentExtension, ip4, ip6, packet, udp } from '@lbd/packet';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { asis, FAMILIES, type FamilyWords, flowPacket, reference } from '../test/asis.ts';
-import type { VipKey, VipSpec } from './index.ts';
+import { VIP_MAX_LENGTH, VIP_SHIFT, type VipKey, type VipSpec } from './index.ts';
 import { LbBench } from './testing.ts';
 
 const base = { type: 'clusterip', newLen: 1024, srcIpSticky: false } as const;
@@ -99,6 +99,31 @@ describe.each(FAMILIES.map((f) => ({ what: `IPv${f.family}`, f, perPort: false }
         flush: false,
       });
       expect(serverOf(one(bytes))).toBe(expected(f, 3));
+    });
+
+    it('makes packets unusual only beyond the least of the ways', async () => {
+      const vip = await set(kind);
+      const at = bench.handles.vips + (bench.lb.vips()[0]!.index << VIP_SHIFT) + VIP_MAX_LENGTH;
+      const least = () => bench.arena.memory.u16[at >>> 1];
+      expect(least()).toBe(1500);
+      bench.route(f.servers[1]!, (3 << 24) | 2, 1400);
+      expect(least()).toBe(1400);
+      bench.route(f.servers[2]!, (3 << 24) | 3, 1300);
+      expect(least()).toBe(1300);
+      bench.route(f.servers[2]!, (3 << 24) | 3, 1450);
+      expect(least()).toBe(1400);
+      await bench.lb.deleteServers({ vip, addresses: [f.servers[1]!], flush: false });
+      expect(least()).toBe(1450);
+      await bench.lb.deleteServers({ vip, addresses: f.servers.filter((_, i) => i !== 1), flush: false });
+      expect(least()).toBe(0);
+    });
+
+    it('does not hide that they are of a flow', async () => {
+      await set(kind);
+      const flow = { df: true, bytes: 1500 - header };
+      bench.send([1, 2, 3].map((more) => flowPacket(f, 1, { ...flow, bytes: flow.bytes + more })));
+      bench.send([flowPacket(f, 1, flow)]);
+      expect(bench.lb.vips()[0]!.counters).toEqual({ firstSession: 1, existingSessions: 3, untracked: 0, noServer: 0 });
     });
 
     it('is no matter while there is no server', async () => {
@@ -263,6 +288,25 @@ describe.each(KINDS)('ICMP errors: $what', (kind) => {
       expect(used()).toBe(0);
     }
     expect(out.map(({ bytes }) => hex(bytes))).toEqual(others.map(hex));
+  });
+
+  it('about a later fragment, which has no ports, are about no flow', async () => {
+    await set(kind);
+    const quoted =
+      f.family === 4
+        ? packet(ip4({ src: f.vip, dst: f.client(1), protocol: 17, fragmentOffset: 800 }), 'payload')
+        : packet(
+            ip6({ src: f.vip, dst: f.client(1), protocol: 17, extensions: [fragmentExtension(1, 800, false)] }),
+            'payload',
+          );
+    const out = one(error(f.errors[0]!, quoted));
+    if (perPort) expect(out.node).toBe('punt');
+    // As any other packet of that protocol from the router.
+    else
+      expect(serverOf(out)).toBe(
+        serverOf(one(packet(f.ip({ src: f.router, dst: f.vip }), f.icmp({ type: 200, code: 0 })))),
+      );
+    expect(bench.bench.counters(node(kind))).toEqual({});
   });
 
   it('go by addresses alone where flows do', async () => {
