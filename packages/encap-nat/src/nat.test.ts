@@ -382,6 +382,15 @@ describe.each(FAMILIES)('$name', (f) => {
     });
   });
 
+  describe('a node port', () => {
+    it('has no static mapping: its client may have used any address of the node', async () => {
+      await nat.add(nat.vip(8, { ...DNS, targetPort: 53 }, { type: 'nodeport' }));
+      const bytes = l4Packet(f, 'udp', { src: f.server(1), sport: 53 }, there(5));
+      const out = one(bytes, LAN);
+      expect([out.node, ...out.bytes]).toEqual(['punt', ...bytes]);
+    });
+  });
+
   describe('packets cut short', () => {
     it('are never read beyond their end', () => {
       const whole = [request(3), reply(1, 3)];
