@@ -74,7 +74,11 @@ labSuite(describe, 'xdp', 'plugins that are bad', () => {
     ['lbd-encap-throws', /^lbd: plugin lbd-encap-throws is refused: no licence$/m],
     ['lbd-encap-loops', /^lbd: plugin lbd-encap-loops is refused: it was not loaded within 10 s/m],
   ])('%s: lbd does not start, says why, and leaves nothing behind', async (plugin, message) => {
-    const daemon = Daemon.launch(lab.host, { ...lab.config(), plugins: [plugin] }, { folder: lab.lab.folder, cwd: home });
+    const daemon = Daemon.launch(
+      lab.host,
+      { ...lab.config(), plugins: [plugin] },
+      { folder: lab.lab.folder, cwd: home },
+    );
     expect((await daemon.process.exited).code).toBe(1);
     expect(daemon.process.output).toMatch(message);
     expect(daemon.process.output).not.toMatch(/\n\s+at /);
@@ -94,7 +98,9 @@ labSuite(describe, 'xdp', 'plugins that are bad', () => {
 
     const counted = async (name: string): Promise<number> => {
       const counters = await daemon.data('show errors');
-      return counters.find((one: { node: string; name: string }) => one.node === 'traps' && one.name === name)?.count ?? 0;
+      return (
+        counters.find((one: { node: string; name: string }) => one.node === 'traps' && one.name === name)?.count ?? 0
+      );
     };
     await lab.client.python(SEND, [BAD_VIP, '60']);
     await waitFor('the node to be disabled', async () => (await counted('disabled')) > 0);

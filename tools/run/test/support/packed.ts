@@ -15,6 +15,7 @@ export interface Published {
   readonly name: string;
   readonly version: string;
   readonly bin?: Record<string, string>;
+  readonly dependencies?: Record<string, string>;
 }
 
 /** The packages that are published. */
@@ -36,7 +37,23 @@ export async function packAll(into: string): Promise<Map<string, string>> {
   return tarballs;
 }
 
-/** Installs tarballs, with what they need of the registry, into a folder that has a package.json. */
-export async function install(folder: string, tarballs: Iterable<string>): Promise<void> {
-  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...tarballs], { cwd: folder });
+/** The packages among ours that some need, themselves included. */
+export function closure(...names: string[]): Set<string> {
+  const published = publishedPackages();
+  const needed = new Set(names);
+  for (const name of needed) {
+    const { dependencies = {} } = published.find((one) => one.name === name)!;
+    for (const dependency of Object.keys(dependencies)) {
+      if (published.some((one) => one.name === dependency)) needed.add(dependency);
+    }
+  }
+  return needed;
+}
+
+/**
+ * Installs tarballs, with what they need of the registry, into a folder that has a package.json.
+ * @param flags `--no-save`: the package.json stays as it is
+ */
+export async function install(folder: string, tarballs: Iterable<string>, ...flags: string[]): Promise<void> {
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...flags, ...tarballs], { cwd: folder });
 }
