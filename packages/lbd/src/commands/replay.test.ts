@@ -100,7 +100,12 @@ describe('lbd replay', () => {
       /vips\[0\]\.as: .*2001:db8::1/,
     ],
     ['too little memory', { memory: '64MiB', buffers: 32768 }, [], /raise the configured memory size/],
-    ['a plugin that is not there', { plugins: ['no-such-plugin'] }, [], /plugin no-such-plugin is refused: Cannot find package/],
+    [
+      'a plugin that is not there',
+      { plugins: ['no-such-plugin'] },
+      [],
+      /plugin no-such-plugin is refused: Cannot find package/,
+    ],
     ['a plugin that is none', { plugins: ['commander'] }, [], /exports no encap/],
   ])('refuses %s: one message, no stack', async (_, more, commands, message) => {
     captures.writeRequests([1], 1);
