@@ -10,6 +10,7 @@ import {
   META_RX,
   METADATA_SHIFT,
   NODE_ARC,
+  NODE_ARC_END,
   NODE_COUNTERS,
   NODE_FANOUT,
   NODE_POSITION,
@@ -84,6 +85,12 @@ import {
 // @ts-ignore: decorator
 @inline export function nextFeature(arc: usize, meta: usize): i32 {
   return load<u16>(arc + <usize>load<u16>(meta, META_RX) * (FEATURE_STRIDE << 1));
+}
+/** For a node that watches an arc: true if the interface has any of the arc's features enabled. Once per run of its packets. */
+// @ts-ignore: decorator
+@inline export function hasFeatures(node: usize, rx: u32): bool {
+  const row: usize = <usize>load<u32>(node, NODE_ARC) + <usize>rx * (FEATURE_STRIDE << 1);
+  return <u32>load<u16>(row) != load<u32>(node, NODE_ARC_END);
 }
 /** Gives a buffer back to the worker, which must own it. */
 // @ts-ignore: decorator

@@ -153,8 +153,9 @@ function allocateNode(
     [L.NODE_COUNTERS, worker.counters + node.firstCounter * 8],
     [L.NODE_REASON, node.firstCounter],
     [L.NODE_FANOUT, node.fanOutSlot],
-    [L.NODE_ARC, node.arc ? shared.arcs[node.arc.name]! : 0],
+    [L.NODE_ARC, shared.arcs[(node.arc ?? node.watches)?.name ?? ''] ?? 0],
     [L.NODE_POSITION, node.arc?.position ?? 0],
+    [L.NODE_ARC_END, node.watches?.endSlot ?? 0],
   ];
   for (const [offset, word] of words) memory.u32[(address + offset) >>> 2] = word;
   declaration.init?.(memory, address + L.NODE_DATA, worker.index);

@@ -2,7 +2,7 @@ import { Arena } from '@lbd/memory';
 import { describe, expect, it } from 'vitest';
 import { Graph } from './graph.ts';
 import { allocateGraph, FeatureTable } from './graph-memory.ts';
-import { FEATURE_STRIDE, MAX_INTERFACES } from './layout.ts';
+import { FEATURE_STRIDE, MAX_INTERFACES, NODE_ARC, NODE_ARC_END } from './layout.ts';
 import type { NodeDeclaration } from './node.ts';
 
 const node = (name: string, ...next: string[]): NodeDeclaration => ({ name, next, process: () => 0 });
@@ -36,6 +36,12 @@ describe('linking', () => {
     expect(() => new Graph().add({ ...output('a'), next: ['drop'] }).link()).toThrow('must have no next nodes');
     expect(() => new Graph().add({ ...node('a'), fanOut: 'dpo' }).link()).toThrow('fan-out dpo, which has no members');
     expect(() => new Graph().feature({ arc: 'x', node: 'a' }).link()).toThrow('arc x, which nobody declared');
+    expect(() => new Graph().add({ ...node('a', 'drop'), watches: 'x' }).link()).toThrow('node a watches arc x');
+    const shortcut = { node: 'short', instead: 'drop' };
+    expect(() => new Graph().shortcut(shortcut).link()).toThrow('a shortcut names node short, which nobody declared');
+    expect(() => new Graph().shortcut(shortcut).shortcut({ node: 'shorter', instead: 'drop' })).toThrow(
+      'shortcut shorter: short gets the packets for drop already',
+    );
   });
 });
 
@@ -83,5 +89,26 @@ describe('feature arcs', () => {
     table.set('f3', 1, false);
     expect(way(1)).toEqual(['in', 'f2', 'out']);
     expect(() => table.set('in', 1, true)).toThrow('not a feature');
+  });
+
+  it('tell a node that watches whether an interface has features', () => {
+    const graph = arc()
+      .add({ ...node('short', 'in', 'drop'), watches: 'ip4' })
+      .link();
+    const arena = Arena.create();
+    const layout = allocateGraph(arena, graph, { workers: 1, buffersPerWorker: 256 });
+    const table = new FeatureTable(arena.memory, graph, layout);
+    const block = layout.workers[0]!.nodes[graph.byName.get('short')!.index]!;
+    const word = (at: number) => arena.memory.u32[at >>> 2]!;
+    // as hasFeatures() of assembly/abi.ts
+    const has = (rx: number) => {
+      const row = word(block + NODE_ARC) + rx * FEATURE_STRIDE * 2;
+      return arena.memory.u16[row >>> 1] !== word(block + NODE_ARC_END);
+    };
+    expect([0, 1, MAX_INTERFACES - 1].map(has)).toEqual([false, false, false]);
+    table.set('f1', 1, true);
+    expect([0, 1, MAX_INTERFACES - 1].map(has)).toEqual([false, true, false]);
+    table.set('f1', 1, false);
+    expect(has(1)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { GraphError } from './errors.ts';
 import { orderFeatures } from './features.ts';
 import { FEATURE_STRIDE, GRAPH_COUNTERS } from './layout.ts';
-import type { Feature, FeatureArc, NodeDeclaration } from './node.ts';
+import type { Feature, FeatureArc, NodeDeclaration, Shortcut } from './node.ts';
 import { dropNode } from './nodes/drop.ts';
 
 /** A counter of a linked graph. Its place in {@link LinkedGraph.counters} is its graph-wide index. */
@@ -25,6 +25,10 @@ export interface LinkedNode {
   readonly failures: number;
   /** Its place on a feature arc. */
   readonly arc?: { readonly name: string; readonly position: number; readonly slot: number };
+  /** The arc that it watches, and the slot that the arc's start has for the arc's end. */
+  readonly watches?: { readonly name: string; readonly endSlot: number };
+  /** Of an input node: index of the node that gets its packets while none are traced. */
+  readonly shortcut?: number;
 }
 
 export interface LinkedArc {
@@ -60,6 +64,7 @@ export class Graph {
   readonly #arcs = new Map<string, FeatureArc>();
   readonly #features: Feature[] = [];
   readonly #fanOuts = new Map<string, string[]>();
+  readonly #shortcuts = new Map<string, string>();
 
   /** Adds nodes. @throws GraphError if a name is taken. */
   add(...nodes: readonly NodeDeclaration[]): this {
@@ -91,9 +96,26 @@ export class Graph {
     return members.push(...nodes) - nodes.length;
   }
 
+  /** Adds a shortcut. @throws GraphError if there is one for these packets */
+  shortcut({ node, instead }: Shortcut): this {
+    const other = this.#shortcuts.get(instead);
+    if (other !== undefined) {
+      throw new GraphError('LBD_GRAPH_DUPLICATE', `shortcut ${node}: ${other} gets the packets for ${instead} already`);
+    }
+    this.#shortcuts.set(instead, node);
+    return this;
+  }
+
   /** Resolves all names. @throws GraphError naming what does not fit together. */
   link(): LinkedGraph {
     const arcs = this.#linkArcs();
+    for (const [instead, node] of this.#shortcuts)
+      for (const name of [node, instead]) this.#mustExist(name, 'a shortcut');
+    for (const { name, watches } of this.#nodes.values()) {
+      if (watches !== undefined && !arcs.has(watches)) {
+        throw new GraphError('LBD_GRAPH_UNKNOWN', `node ${name} watches arc ${watches}, which nobody declared`);
+      }
+    }
     const names = this.#rank(arcs);
     const index = new Map(names.map((name, i) => [name, i]));
     const counters: Counter[] = [...OWN_COUNTERS];
@@ -182,6 +204,7 @@ export class Graph {
     ]) {
       counters.push({ node: declaration.name, name, meaning });
     }
+    const shortcut = kind === 'input' ? this.#shortcuts.get(names[0]!) : undefined;
     const linked = {
       declaration,
       index,
@@ -189,10 +212,21 @@ export class Graph {
       fanOutSlot: own.length,
       firstCounter,
       failures,
+      ...(declaration.watches === undefined ? {} : { watches: this.#watched(declaration.watches, arcs) }),
+      ...(shortcut === undefined ? {} : { shortcut: byName.get(shortcut)! }),
     };
     if (!arc) return linked;
+    if (linked.watches) {
+      throw new GraphError('LBD_GRAPH_INVALID', `node ${declaration.name} is on arc ${arc.name}: it can't watch one`);
+    }
     const position = arc.path.indexOf(declaration.name);
     return { ...linked, arc: { name: arc.name, position, slot: own.length + fanned.length } };
+  }
+
+  #watched(name: string, arcs: ReadonlyMap<string, LinkedArc>): { name: string; endSlot: number } {
+    const arc = arcs.get(name)!;
+    const { own, fanned } = this.#nextNames(this.#nodes.get(arc.path[0]!)!, arcs);
+    return { name, endSlot: own.length + fanned.length + arc.path.length - 2 };
   }
 
   /** Node names such that each comes before its next nodes, circles apart: reverse postorder from the inputs. */

@@ -73,10 +73,12 @@ export const NODE_COUNTERS = 4;
 export const NODE_REASON = 8;
 /** u32: slot of the first member of the fan-out that the node uses: slot of member k is this + k. */
 export const NODE_FANOUT = 12;
-/** u32: address of the row table of the feature arc that the node starts or is a feature of; see FEATURE_STRIDE. */
+/** u32: address of the row table of the feature arc that the node starts, is a feature of, or watches; see FEATURE_STRIDE. */
 export const NODE_ARC = 16;
 /** u32: position of the node on its arc: 0 at the start, 1 .. n for features. */
 export const NODE_POSITION = 20;
+/** u32: slot that the arc's start has in the row of an interface without features: the arc's end. */
+export const NODE_ARC_END = 24;
 /** The node's own data, as many bytes as it declares. 64-byte aligned. */
 export const NODE_DATA = 64;
 

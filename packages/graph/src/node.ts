@@ -47,6 +47,11 @@ export interface NodeDeclaration {
   readonly next?: readonly string[];
   /** Name of a fan-out whose members are next nodes too, at slots NODE_FANOUT and up. */
   readonly fanOut?: string;
+  /**
+   * Name of a feature arc that the node goes past: its kernel reads there whether an interface has features enabled (see
+   * hasFeatures() of abi.ts), whose packets it must leave to the arc.
+   */
+  readonly watches?: string;
   /** Counters by name, each with what it means. A kernel knows them by place. Drop and punt reasons are among them. */
   readonly counters?: Readonly<Record<string, string>>;
   /** Bytes of the node's own data behind NODE_DATA, per worker. */
@@ -71,6 +76,17 @@ export interface Feature {
   readonly node: string;
   readonly runsBefore?: readonly string[];
   readonly runsAfter?: readonly string[];
+}
+
+/**
+ * A shorter way for the usual packets: `node` gets what input nodes have for the node `instead`. It must leave no trace on
+ * the packets that it does not take, and send them to `instead` (or to another shortcut that does so in the end). Packets are
+ * the same at the end of either way, and so are all counters that say why packets end. While packets are traced, and where
+ * the shortcut is disabled, all go the ordinary way.
+ */
+export interface Shortcut {
+  readonly node: string;
+  readonly instead: string;
 }
 
 export function isKernel(process: NodeDeclaration['process']): process is Kernel {

@@ -162,6 +162,55 @@ describe('runtime', () => {
     expect(bench.inject(new Uint8Array(60)).run()).toHaveLength(1);
   });
 
+  describe('a shortcut', () => {
+    const trapping = new Uint8Array([7]);
+    /** Takes packets of interface 1 to the sink itself; fails on what begins with 7. */
+    const short: NodeDeclaration = {
+      name: 'short',
+      next: ['long', 'sink'],
+      process(context, vector, count, nexts) {
+        for (let i = 0; i < count; i++) {
+          const packet = context.packet(vector[i]!);
+          if (packet.bytes[0] === 7) throw new Error('seven');
+          nexts[i] = packet.rx;
+        }
+        return MIXED;
+      },
+    };
+    const make = () =>
+      TestBench.create(
+        new Graph()
+          .add(short, { name: 'long', next: ['sink'], process: () => 0 })
+          .shortcut({ node: 'short', instead: 'long' }),
+        'long',
+      );
+    const passed = (bench: TestBench) =>
+      ['short', 'long'].map((name) => bench.stats.runtime().find(({ node }) => node === name)!.packets);
+
+    it('gets what inputs have for another node, and leaves to it what it does not take', async () => {
+      const bench = await make();
+      expect(bench.inject(new Uint8Array(1), 0).inject(new Uint8Array(1), 1).run()).toHaveLength(2);
+      expect(passed(bench)).toEqual([2, 1]);
+    });
+
+    it('is not taken while packets are traced', async () => {
+      const bench = await make();
+      bench.runtime.tracer.add(1);
+      expect(bench.inject(new Uint8Array(1), 1).inject(new Uint8Array(1), 1).run()).toHaveLength(2);
+      expect(passed(bench)).toEqual([0, 2]);
+      const [trace] = bench.runtime.tracer.take();
+      expect(trace!.steps.map(({ node }) => node)).toEqual(['source', 'long', 'sink']);
+      bench.inject(new Uint8Array(1), 1).run();
+      expect(passed(bench)).toEqual([1, 2]);
+    });
+
+    it('is not taken once it is disabled', async () => {
+      const bench = await make();
+      for (let i = 0; i < MAX_TRAPS; i++) expect(bench.inject(trapping, 1).run()).toHaveLength(0);
+      expect(bench.inject(trapping, 1).run()).toHaveLength(1);
+    });
+  });
+
   describe('a node that traps', () => {
     const good = Uint8Array.of(0);
     const bad = Uint8Array.of(1);

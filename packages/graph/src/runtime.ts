@@ -32,6 +32,8 @@ interface RunningNode {
   readonly block: number;
   readonly process: Process;
   readonly nexts: readonly number[];
+  /** Of an input node, the node that gets its packets while none are traced. */
+  readonly shortcut: number | undefined;
   readonly output: boolean;
   /** Index of its statistics in the memory's f64 view. */
   readonly stats: number;
@@ -108,6 +110,7 @@ export class Runtime {
       block: this.#worker.nodes[node.index]!,
       process: this.#bind(node, layout, modules, instances, options.onPost ?? (() => {})),
       nexts: node.nexts,
+      shortcut: node.shortcut,
       output: node.declaration.kind === 'output',
       stats: (this.#worker.stats + node.index * STATS_BYTES) >>> 3,
       trace: node.declaration.trace,
@@ -141,12 +144,18 @@ export class Runtime {
       }
       received += count;
       if (this.tracer.active) this.#pick(input, vector, count, now);
-      this.#handOver(input.nexts[0]!, vector, count);
+      this.#handOver(this.#entry(input), vector, count);
       t0 = this.#account(input, count, t0);
       this.#dispatch(t0);
       t0 = this.#clock();
     }
     return received;
+  }
+
+  /** The node that an input node's packets go to. */
+  #entry({ nexts, shortcut }: RunningNode): number {
+    if (shortcut === undefined || this.tracer.active || this.#nodes[shortcut]!.disabled) return nexts[0]!;
+    return shortcut;
   }
 
   /** Moves packets that are pending in nodes, lowest rank first, until none is left. */
