@@ -155,15 +155,16 @@ import {
   // 0 is no checksum and stays so; one that computes to 0 is sent as 0xffff (RFC 768). Over IPv6 there is always one: a
   // packet that came without is not ours to repair (RFC 8200, section 8.1).
   if (checksum != 0) {
-    const patched = moved(checksum, delta);
-    store<u16>(l4, <u16>(patched == 0 ? 0xffff : patched), UDP_CHECKSUM);
+    // As moved() has it, but that a sum of 0xffff stays: C + ~D in place of ~(~C + D).
+    const sum = checksum + (delta ^ 0xffff);
+    store<u16>(l4, <u16>(sum + (sum >>> 16)), UDP_CHECKSUM);
   }
 }
 /** RFC 1624, equation 3, with what goes and comes folded to 16 bits beforehand. */
 // @ts-ignore: decorator
 @inline export function moved(checksum: u32, delta: u32): u32 {
-  const sum = (~checksum & 0xffff) + delta;
-  return ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
+  const sum = (checksum ^ 0xffff) + delta;
+  return ~(sum + (sum >>> 16)) & 0xffff;
 }
 /** SEEN_ bits that a TCP packet adds. */
 // @ts-ignore: decorator

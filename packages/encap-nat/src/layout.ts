@@ -155,3 +155,7 @@ export const IN2OUT_ERRORS = 2;
 export const IN2OUT_EXPIRING = 3;
 export const IN2OUT_NO_SESSION = 4;
 export const IN2OUT_NO_FRAGMENTS = 5;
+
+/** Places of the next nodes of nat4-express and nat6-express. */
+export const EXPRESS_NEXT_OUTPUT = 0;
+export const EXPRESS_NEXT_ORDINARY = 1;

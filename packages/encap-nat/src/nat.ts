@@ -1,6 +1,6 @@
 import { defineEncap, type Encap } from '@lbd/lb';
 import { NatControl } from './nat-control.ts';
-import { natNodes } from './nodes.ts';
+import { expressName, natNodes } from './nodes.ts';
 import { type NatOptions, natOptions } from './options.ts';
 import { allocateNat, type NatHandles } from './tables.ts';
 
@@ -20,6 +20,7 @@ function natEncap(family: 4 | 6): Encap<NatHandles, NatOptions> {
     options: natOptions,
     allocate: (arena, options, tables) => allocateNat(arena, family, options, tables[`fib${family}`]),
     nodes: natNodes,
+    ...(family === 4 ? { express: expressName(4) } : {}),
     features: [{ arc: `ip${family}-unicast`, node: `lb-nat${family}-in2out`, runsAfter: ['l4-checksum'] }],
     control: (host, handles) => new NatControl(host, handles),
   });

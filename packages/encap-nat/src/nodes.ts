@@ -7,6 +7,9 @@ import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 import type { NatHandles } from './tables.ts';
 
+/** Name of the node that takes the usual packets. */
+export const expressName = (family: 4 | 6): string => `nat${family}-express`;
+
 /** One family's node that rewrites the packets of clients, and the feature that rewrites those of servers. */
 export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclaration[] {
   const { family } = nat;
@@ -36,6 +39,17 @@ export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarati
       process: { module: kernels, export: `nat${family}` },
       trace: (packet) => `to server ${packet.as}: ${describe(packet.bytes, 'ip')}`,
     },
+    ...(family === 4
+      ? [
+          {
+            name: expressName(4),
+            next: ['interface-output', 'nat4'],
+            dataBytes: L.DATA_BYTES,
+            init,
+            process: { module: kernels, export: 'nat4_express' },
+          },
+        ]
+      : []),
     {
       name: `lb-nat${family}-in2out`,
       next: ['punt', 'drop'],

@@ -56,10 +56,7 @@ function send4(at: usize, end: usize, frames: usize, metadata: usize, adjacencie
     const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
     const ttl: u32 = load<u8>(ip, IP4_TTL);
     if (ttl <= 1 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) break;
-    // RFC 1624 for a decrement of the TTL, the low byte of its word as loaded: the complement goes up by one
-    const checksum = <u32>load<u16>(ip, IP4_CHECKSUM) + 1;
-    store<u16>(ip, checksum + u32(checksum >= 0xffff), IP4_CHECKSUM);
-    store<u8>(ip, ttl - 1, IP4_TTL);
+    countDown4(ip, ttl);
     encapsulate(meta, ip, adjacency);
   }
   return at;
@@ -73,14 +70,28 @@ function send6(at: usize, end: usize, frames: usize, metadata: usize, adjacencie
     const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
     const hopLimit: u32 = load<u8>(ip, IP6_HOP_LIMIT);
     if (hopLimit <= 1 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) break;
-    store<u8>(ip, hopLimit - 1, IP6_HOP_LIMIT);
+    countDown6(ip, hopLimit);
     encapsulate(meta, ip, adjacency);
   }
   return at;
 }
 
+/** Counts the TTL down from what it is. */
 // @ts-ignore: decorator
-@inline function encapsulate(meta: usize, ip: usize, adjacency: usize): void {
+@inline export function countDown4(ip: usize, ttl: u32): void {
+  // RFC 1624 for a decrement of the TTL, the low byte of its word as loaded: the complement goes up by one
+  const checksum = <u32>load<u16>(ip, IP4_CHECKSUM) + 1;
+  store<u16>(ip, checksum + u32(checksum >= 0xffff), IP4_CHECKSUM);
+  store<u8>(ip, ttl - 1, IP4_TTL);
+}
+/** The same for a hop limit. */
+// @ts-ignore: decorator
+@inline export function countDown6(ip: usize, hopLimit: u32): void {
+  store<u8>(ip, hopLimit - 1, IP6_HOP_LIMIT);
+}
+/** Puts the adjacency's Ethernet header in front; says where the packet leaves. */
+// @ts-ignore: decorator
+@inline export function encapsulate(meta: usize, ip: usize, adjacency: usize): void {
   // 16 bytes, the first two of which are nothing, and fall into the headroom
   v128.store(ip - 16, v128.load(adjacency, ADJACENCY_REWRITE));
   // META_DATA and META_LENGTH are halves of one word

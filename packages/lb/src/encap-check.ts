@@ -13,6 +13,7 @@ const FIELDS: Readonly<Record<keyof Encap, true>> = {
   options: true,
   allocate: true,
   nodes: true,
+  express: true,
   features: true,
   show: true,
   control: true,
@@ -42,6 +43,8 @@ export function checkEncap<E extends Encap>(value: E): E {
   }
   if (typeof encap.summary !== 'string' || !/^\S.*$/.test(encap.summary))
     refuse('summary', encap.summary, 'a line of text');
+  if (encap.express !== undefined && typeof encap.express !== 'string')
+    refuse('express', encap.express, 'the name of a node');
   checkFamilies(encap, refuse);
   const { overhead } = encap;
   if (!isInteger(overhead, 0, MAX_OVERHEAD)) refuse('overhead', overhead, `0 to ${MAX_OVERHEAD} bytes`);

@@ -70,6 +70,14 @@ export interface Encap<State = any, Options = any> {
    * packet to the DPO of its META_AS after rewriting. Called in every thread.
    */
   readonly nodes: (lb: LbHandles, state: State) => readonly NodeDeclaration[];
+  /**
+   * Name of a node of it that takes packets on a shorter way to servers that are next hops: it does what the node of the
+   * encap's name and ip4-rewrite or ip6-rewrite do, and sends packets to interface-output; those that it does not take it must
+   * leave as they are, and send them to the node of the encap's name. It gets usual packets only: complete TCP or UDP without
+   * options, not fragments, that fit the way to any server of their VIP. (LB_ADJACENCIES has the adjacencies.) Left out:
+   * the packets go to the node of the encap's name.
+   */
+  readonly express?: string;
   /** Nodes of it that are features of an interface, e.g. for return traffic. */
   readonly features?: readonly Feature[];
   /** What there is to say about a VIP of its, for `show lb vips verbose`; a line. */

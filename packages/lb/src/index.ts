@@ -14,6 +14,7 @@ export type { LbHost, LbTask } from './host.ts';
 export * from './layout.ts';
 export { LoadBalancer } from './load-balancer.ts';
 export * from './model.ts';
+export { type ChooserTypes, EXPRESS_FAN_OUT, expressNodes, lbShortcuts } from './nodes/express.ts';
 export { ENCAP_FAN_OUT, lbFeatures, lbNodes } from './nodes/index.ts';
 export { portKey } from './port-key.ts';
 export { allocateLb, type LbHandles, type LbSizes } from './tables.ts';

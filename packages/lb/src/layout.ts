@@ -72,6 +72,8 @@ export const LB_SOURCE4 = 28;
 export const LB_SOURCE6 = 32;
 /** u32: LB_FRAGMENT and others. */
 export const LB_FLAGS = 48;
+/** u32: address of adjacency 0, for express nodes; see EXPRESS_FAN_OUT. */
+export const LB_ADJACENCIES = 52;
 export const LB_BYTES = 64;
 /** In LB_FLAGS: IPv4 packets without DF that are too big for the way to their server are fragmented, not dropped. */
 export const LB_FRAGMENT = 1;

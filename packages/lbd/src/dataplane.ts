@@ -5,7 +5,16 @@
 import { addIpNodes, DPO, DpoFormats, type TableAddresses } from '@lbd/fib';
 import { Graph } from '@lbd/graph';
 import { type Driver, interfaceOutputNode, OUTPUT, type PortInfo, PUNT, puntNode } from '@lbd/io';
-import { ENCAP_FAN_OUT, type Encap, type LbHandles, lbFeatures, lbNodes } from '@lbd/lb';
+import {
+  ENCAP_FAN_OUT,
+  type Encap,
+  EXPRESS_FAN_OUT,
+  expressNodes,
+  type LbHandles,
+  lbFeatures,
+  lbNodes,
+  lbShortcuts,
+} from '@lbd/lb';
 import { loadDriver } from './drivers.ts';
 import { loadEncaps } from './encaps.ts';
 import { setVipWords } from './vip-words.ts';
@@ -50,10 +59,14 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
   for (const feature of lbFeatures) graph.feature(feature);
   const choosing = ['lb4', 'lb4-port', 'lb6', 'lb6-port'];
   const firstType = graph.fanOut(DPO, ...choosing);
-  setVipWords(words, (node) => firstType + choosing.indexOf(node));
+  const typeOf = (node: string) => firstType + choosing.indexOf(node);
+  setVipWords(words, typeOf);
+  graph.add(...expressNodes(plan.lb, plan.tables, { lb4: typeOf('lb4'), 'lb4-port': typeOf('lb4-port') }));
+  for (const shortcut of lbShortcuts) graph.shortcut(shortcut);
   encaps.forEach((encap, i) => {
     graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));
     graph.fanOut(ENCAP_FAN_OUT, encap.name);
+    graph.fanOut(EXPRESS_FAN_OUT, encap.express ?? encap.name);
     for (const feature of encap.features ?? []) graph.feature(feature);
   });
   return graph;

@@ -19,8 +19,11 @@ import {
   STICKY_BYTES,
   STICKY_MASK,
   STICKY_TIMEOUT,
-  VIP_MASK,
 } from '../src/layout.ts';
+
+/** What of the word of a VIP is not the VIP: so far it is shifted to lose it. */
+// @ts-ignore: decorator
+@inline const VIP_SHIFT_OUT = 16;
 
 /** Number of buckets - 1. Load once per vector. */
 // @ts-ignore: decorator
@@ -50,15 +53,43 @@ import {
 @inline export function stickyTouch(bucket: usize, mask: u32, hash: u32): void {
   if (mask >= 255) store<u8>(bucket, <u8>hash, BUCKET_HASH);
 }
+/**
+ * stickyTouch() for `count` hashes (u32 each at `hashes`), and up to three words behind them, which may be anything. In a
+ * loop that does nothing else: a line that is on its way holds up the stores behind its own, and loads beside it, so
+ * of many lines the more are under way the less stands between.
+ */
+export function stickyTouchAll(table: usize, hashes: usize, count: i32): void {
+  const mask = stickyMask(table);
+  if (mask < 255) return;
+  for (const end = hashes + (<usize>count << 2); hashes < end; hashes += 16) {
+    const a = load<u32>(hashes);
+    const b = load<u32>(hashes, 4);
+    const c = load<u32>(hashes, 8);
+    const d = load<u32>(hashes, 12);
+    store<u8>(stickyBucketAt(table, mask, a), <u8>a, BUCKET_HASH);
+    store<u8>(stickyBucketAt(table, mask, b), <u8>b, BUCKET_HASH);
+    store<u8>(stickyBucketAt(table, mask, c), <u8>c, BUCKET_HASH);
+    store<u8>(stickyBucketAt(table, mask, d), <u8>d, BUCKET_HASH);
+  }
+}
 /** Slot (0 to 3) of the live entry of the flow, or -1. `now` in seconds. */
 // @ts-ignore: decorator
 @inline export function stickyFind(bucket: usize, hash: u32, vip: u32, now: u32): i32 {
-  const live = i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now));
+  return firstOf(stickyHits(bucket, hash, stickyVips(vip), i32x4.splat(now)));
+}
+/** The VIP as stickyHits() wants it. Make it once per run: V8 takes nothing out of a loop. */
+// @ts-ignore: decorator
+@inline export function stickyVips(vip: u32): v128 {
+  return i32x4.splat(vip << VIP_SHIFT_OUT);
+}
+/** A bit for each slot that has the flow's live entry; there is one at most. `nows`: the second, in all four lanes. */
+// @ts-ignore: decorator
+@inline export function stickyHits(bucket: usize, hash: u32, vips: v128, nows: v128): i32 {
   const same = v128.and(
     i32x4.eq(v128.load(bucket, BUCKET_HASH), i32x4.splat(hash)),
-    i32x4.eq(v128.and(v128.load(bucket, BUCKET_VIP), i32x4.splat(VIP_MASK)), i32x4.splat(vip)),
+    i32x4.eq(i32x4.shl(v128.load(bucket, BUCKET_VIP), VIP_SHIFT_OUT), vips),
   );
-  return firstOf(i32x4.bitmask(v128.and(live, same)));
+  return i32x4.bitmask(v128.and(same, i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), nows)));
 }
 /** Slot of an entry that is over or was never used, or -1 if the bucket is full of live flows: the packet is untracked. */
 // @ts-ignore: decorator

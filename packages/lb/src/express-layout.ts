@@ -1,0 +1,63 @@
+/** Data of lb4-express, for TypeScript and kernels alike. Offsets in bytes. */
+
+/** u32: address of the worker's load balancer block. */
+export const EXPRESS_LB = 0;
+/** u32: address of the forwarding table. */
+export const EXPRESS_FIB = 4;
+/** u32: type of the DPO lb4. */
+export const EXPRESS_ALL_PORTS = 8;
+/** u32: type of the DPO lb4-port. */
+export const EXPRESS_PER_PORT = 12;
+
+/** What all packets of a run have in common, as its loop compares it: MODEL_ vectors of four equal words, but the first two. */
+export const EXPRESS_MODEL = 64;
+/** The first 16 bytes of the Ethernet frame, and which bits of them count. */
+export const MODEL_ETHERNET = 0;
+export const MODEL_ETHERNET_MASK = 16;
+/** META_RX and META_FLAGS behind it. */
+export const MODEL_RX = 32;
+/** IP protocol, where it is in its word of the header. */
+export const MODEL_PROTOCOL = 48;
+export const MODEL_DESTINATION = 64;
+/** Ports as loaded; which bits of them count; which are hashed. */
+export const MODEL_PORTS = 80;
+export const MODEL_PORTS_MASK = 96;
+export const MODEL_PORTS_HASHED = 112;
+/** The TTL that a packet needs at least, and the lengths between which it must be. */
+export const MODEL_TTL = 128;
+export const MODEL_LEAST = 144;
+export const MODEL_MOST = 160;
+
+/** Packets in a vector, at most: VECTOR_SIZE of @lbd/graph. */
+export const EXPRESS_PACKETS = 256;
+/** A word for each packet of the vector, and some more: packets are taken four at a time. */
+const WORDS = (EXPRESS_PACKETS + 4) * 4;
+/** u32 each: the vector, and three times more its last packet. */
+export const EXPRESS_BUFFERS = 256;
+/** Flow hashes. */
+export const EXPRESS_HASHES = EXPRESS_BUFFERS + WORDS;
+/** META_DATA and META_LENGTH as they are to be, past the Ethernet header. */
+export const EXPRESS_PLACES = EXPRESS_HASHES + WORDS;
+/** Source addresses, and ports as far as they are hashed, as loaded. */
+export const EXPRESS_SOURCES = EXPRESS_PLACES + WORDS;
+export const EXPRESS_PORTS = EXPRESS_SOURCES + WORDS;
+
+/** The runs of the vector: RUN_ words each. */
+export const EXPRESS_RUNS = EXPRESS_PORTS + WORDS;
+export const RUN_BYTES = 16;
+/** u32: its end, an address in the vector. */
+export const RUN_END = 0;
+/** u32: its VIP; 0 if it is left to the ordinary way. */
+export const RUN_VIP = 4;
+/** u32: the DPO that its destination has. */
+export const RUN_DPO = 8;
+/** u32: META_L4 and META_PROTOCOL. */
+export const RUN_L4 = 12;
+export const EXPRESS_BYTES = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
+
+/** A vector may have so many runs, and one more for every so many packets that were taken: each costs a lookup. */
+export const FREE_RUNS = 4;
+export const PACKETS_PER_RUN = 8;
+
+/** Places of its next nodes; the members of the fan-out follow. */
+export const EXPRESS_NEXT_ORDINARY = 0;

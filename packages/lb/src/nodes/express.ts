@@ -1,0 +1,51 @@
+import type { TableAddresses } from '@lbd/fib';
+import { type NodeDeclaration, type Shortcut, VECTOR_SIZE } from '@lbd/graph';
+import * as E from '../express-layout.ts';
+import { kernels } from '../kernels.ts';
+import { LB_ADJACENCIES } from '../layout.ts';
+import type { LbHandles } from '../tables.ts';
+
+/**
+ * Name of the fan-out whose members take packets from lb4-express, in the order of the fan-out `encap`: an encap's own
+ * express node, or the encap itself if it has none.
+ */
+export const EXPRESS_FAN_OUT = 'encap-express';
+
+/** Places of the choosing nodes in the fan-out `dpo`. */
+export interface ChooserTypes {
+  readonly lb4: number;
+  readonly 'lb4-port': number;
+}
+
+/** The nodes of {@link lbShortcuts}. */
+export function expressNodes(
+  lb: LbHandles,
+  { fib4, adjacencies }: Pick<TableAddresses, 'fib4' | 'adjacencies'>,
+  types: ChooserTypes,
+): readonly NodeDeclaration[] {
+  return [
+    {
+      name: 'lb4-express',
+      next: ['ethernet-input'],
+      fanOut: EXPRESS_FAN_OUT,
+      watches: 'ip4-unicast',
+      dataBytes: E.EXPRESS_BYTES,
+      init: (memory, data, worker) => {
+        const words: Array<[number, number]> = [
+          [E.EXPRESS_LB, lb.blocks[worker]!],
+          [E.EXPRESS_FIB, fib4],
+          [E.EXPRESS_ALL_PORTS, types.lb4],
+          [E.EXPRESS_PER_PORT, types['lb4-port']],
+        ];
+        memory.u32[(lb.blocks[worker]! + LB_ADJACENCIES) >>> 2] = adjacencies;
+        for (const [offset, word] of words) memory.u32[(data + offset) >>> 2] = word;
+      },
+      process: { module: kernels, export: 'lb4_express' },
+    },
+  ];
+}
+
+/** Packets of established flows go from the driver to the encap in one node. */
+export const lbShortcuts: readonly Shortcut[] = [{ node: 'lb4-express', instead: 'ethernet-input' }];
+
+if (E.EXPRESS_PACKETS !== VECTOR_SIZE) throw new Error('EXPRESS_PACKETS must be VECTOR_SIZE');

@@ -1,0 +1,209 @@
+import { gre4, gre6 } from '@lbd/encap-gre';
+import { l3dsr } from '@lbd/encap-l3dsr';
+import { nat4 } from '@lbd/encap-nat';
+import { DPO_ADJACENCY4, DPO_ADJACENCY6, dpo, IpTables } from '@lbd/fib';
+import { FeatureTable } from '@lbd/graph';
+import { type SentPacket, TestBench } from '@lbd/graph/testing';
+import { InterfaceTable, OUTPUT, PUNT } from '@lbd/io';
+import {
+  allocateLb,
+  ENCAP_FAN_OUT,
+  type Encap,
+  type EncapControl,
+  encapOptions,
+  LB_STICKY,
+  type LbHandles,
+  LoadBalancer,
+  type VipSpec,
+} from '@lbd/lb';
+import { Arena, Epochs } from '@lbd/memory';
+import { addressBytes, parsePrefix } from '@lbd/packet';
+import { buildGraph, placeIn } from '../dataplane.ts';
+
+const ENCAPS: readonly Encap[] = [nat4, gre4, gre6, l3dsr];
+/** Servers are behind it. */
+const SERVERS = 3;
+const BUCKETS = 256;
+const MAX_VIPS = 64;
+
+export const macOf = (index: number): string => `02:00:00:00:00:1${index}`;
+/** Its l4-checksum is on. */
+export const WITH_FEATURE = 1;
+/** It has no MAC address. */
+export const WITHOUT_MAC = 2;
+
+export interface WorldVip {
+  readonly spec: Pick<VipSpec, 'prefix'> & Partial<VipSpec>;
+  readonly servers: readonly string[];
+}
+
+/** lbd's own graph, from ethernet-input's place to the drivers', with VIPs and servers, and nothing else. */
+export class ExpressWorld {
+  readonly lb: LoadBalancer;
+  readonly bench: TestBench;
+  readonly tables: IpTables;
+  readonly handles: LbHandles;
+  readonly #controls: Map<string, EncapControl>;
+  readonly #ways = new Map<string, (dpo: number, mtu: number) => void>();
+  now = 1000;
+
+  private constructor(
+    arena: Arena,
+    tables: IpTables,
+    handles: LbHandles,
+    bench: TestBench,
+    states: readonly unknown[],
+  ) {
+    this.bench = bench;
+    this.tables = tables;
+    this.handles = handles;
+    const { fanOuts } = bench.graph;
+    const interfaces = new InterfaceTable(arena.memory, bench.layout.interfaces);
+    for (let i = 0; i <= SERVERS; i++) {
+      interfaces.add({ name: `if${i}`, up: true, ...(i === WITHOUT_MAC ? {} : { mac: macOf(i) }) });
+    }
+    new FeatureTable(arena.memory, bench.graph, bench.layout).set('l4-checksum', WITH_FEATURE, true);
+    tables.adjacencies.setLink(SERVERS, { mac: macOf(SERVERS), mtu: 1500, up: true });
+    const epochs = new Epochs(arena, 1);
+    const type = (name: string) => placeIn(fanOuts, 'dpo', name);
+    const host = {
+      arena,
+      epochs,
+      now: () => Math.floor(this.now / 1000),
+      lookup: (address: string) => this.#toServer(address),
+      track: (address: string, changed: (dpo: number, mtu: number) => void) => {
+        this.#ways.set(address, changed);
+        changed(this.#toServer(address), 1500);
+        return { close() {} };
+      },
+      addPrefix: (prefix: string, word: number) => {
+        const { bytes, length } = parsePrefix(prefix);
+        tables.fib4.add(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), length, word);
+      },
+      removePrefix() {},
+      addReturn() {},
+      removeReturn() {},
+      addNodePort() {},
+      removeNodePort() {},
+      addTunnelSource() {},
+      removeTunnelSource() {},
+      describe: String,
+      dpoTypes: { lb4: type('lb4'), 'lb4-port': type('lb4-port'), lb6: type('lb6'), 'lb6-port': type('lb6-port') },
+      encapPlace: (name: string) => placeIn(fanOuts, ENCAP_FAN_OUT, name),
+      onWorkers: async () => {},
+    };
+    this.#controls = new Map();
+    ENCAPS.forEach((encap, i) => {
+      const control = encap.control?.({ ...host, lb: handles }, states[i]);
+      if (control) this.#controls.set(encap.name, control);
+    });
+    this.lb = new LoadBalancer(host, handles, ENCAPS, this.#controls);
+  }
+
+  static async create(vips: readonly WorldVip[], keyed: boolean): Promise<ExpressWorld> {
+    const arena = Arena.create(256 * 1024 * 1024);
+    const tables = new IpTables(arena);
+    const handles = allocateLb(arena, { workers: 1, buckets: BUCKETS, maxVips: MAX_VIPS, maxServers: 4096 });
+    const given = await Promise.all(
+      ENCAPS.map((encap) => encapOptions(encap, encap === nat4 ? { sessions: 4096 } : undefined)),
+    );
+    const encapStates = ENCAPS.map((encap, i) => encap.allocate?.(arena, given[i], tables.addresses));
+    const plan = { drivers: [], ports: [], plugins: [], tables: tables.addresses, lb: handles, encapStates };
+    const graph = buildGraph(plan, { drivers: [], encaps: ENCAPS, encapPackages: [] });
+    graph.fanOut(OUTPUT, 'sent');
+    graph.fanOut(PUNT, 'punted');
+    let self: ExpressWorld | undefined;
+    const runtime = { clock: () => self?.now ?? 1000 };
+    const bench = await TestBench.create(graph, 'ethernet-input', { arena, reach: ['sent', 'punted'], runtime });
+    self = new ExpressWorld(arena, tables, handles, bench, encapStates);
+    await self.lb.lbConf({
+      ip4SrcAddress: '39.40.41.48',
+      ip6SrcAddress: '2001:db8::1',
+      flowHash: keyed ? 'keyed' : 'crc32c',
+    });
+    for (const { spec, servers } of vips) {
+      await self.lb.addVip({ encap: 'gre4', type: 'clusterip', newLen: 1024, srcIpSticky: false, ...spec });
+      const { prefix, protocol, port } = spec;
+      const vip = { prefix, ...(protocol && port ? { protocol, port } : {}) };
+      if (servers.length > 0) await self.lb.addServers({ vip, addresses: servers, flush: false });
+    }
+    return self;
+  }
+
+  /** Sends Ethernet frames in, all at a time; returns what came out. */
+  send(frames: ReadonlyArray<{ bytes: Uint8Array; rx: number }>): SentPacket[] {
+    for (const { bytes, rx } of frames) this.bench.inject(bytes, rx);
+    return this.bench.run();
+  }
+
+  /** The next hop of a server is not known any more. */
+  loseNeighbour(address: string): void {
+    this.tables.adjacencies.setNeighbour(SERVERS, addressBytes(address), undefined);
+  }
+
+  /** The way to a server takes shorter packets only. */
+  setMtu(mtu: number): void {
+    this.tables.adjacencies.setLink(SERVERS, { mac: macOf(SERVERS), mtu, up: true });
+    for (const [address, changed] of this.#ways) changed(this.#toServer(address), mtu);
+  }
+
+  /** All that users can see of what happened, and what the worker's tables hold. */
+  state(): Record<string, unknown> {
+    const { memory } = this.bench.arena;
+    const [counters] = this.handles.counters;
+    const [block] = this.handles.blocks;
+    const sticky = memory.u32[(block! + LB_STICKY) >>> 2]!;
+    return {
+      counters: this.bench.stats
+        .counters()
+        .filter(({ value }) => value !== 0n)
+        .map(({ node, name, value }) => `${node}: ${name} ${value}`),
+      vips: [...memory.u64.slice(counters! >>> 3, (counters! >>> 3) + MAX_VIPS * 4)].map(Number),
+      sticky: entriesOf(memory.u32.slice((sticky + 64) >>> 2, (sticky + 64 + BUCKETS * 64) >>> 2)),
+      sessions: this.#controls.get('nat4')?.usage?.(),
+      flows: [...(this.#controls.get('nat4')?.countFlows?.(Math.floor(this.now / 1000)) ?? [])],
+      free: memory.u32[(this.bench.layout.workers[0]!.block + 24) >>> 2],
+    };
+  }
+
+  /** Makes the keyed flow hash that of another world. */
+  shareKey({ bench, handles }: ExpressWorld): void {
+    const { keyed } = this.handles.flowHashes;
+    this.bench.arena.memory.u8.set(
+      bench.arena.memory.u8.slice(handles.flowHashes.keyed, handles.flowHashes.keyed + 64),
+      keyed,
+    );
+  }
+
+  /** Packets that a node has had. */
+  packets(name: string): number {
+    return this.bench.stats.runtime().find(({ node }) => node === name)?.packets ?? 0;
+  }
+
+  #toServer(address: string): number {
+    const hop = addressBytes(address);
+    const { adjacencies } = this.tables;
+    const family = hop.length === 4 ? 4 : 6;
+    adjacencies.setNeighbour(SERVERS, hop, `02:00:00:01:00:${hop.at(-1)!.toString(16).padStart(2, '0')}`);
+    return dpo(family === 4 ? DPO_ADJACENCY4 : DPO_ADJACENCY6, adjacencies.acquire(family, SERVERS, hop));
+  }
+}
+
+/**
+ * Entries of a sticky table that have been used: bucket, hash, expiry, VIP, server, and whether there is a state. Which one it
+ * is, and the entry's place in the bucket, depend on the order in which flows began.
+ */
+function entriesOf(words: Uint32Array): string[] {
+  const entries: string[] = [];
+  for (let at = 0; at < words.length; at += (at & 3) === 3 ? 13 : 1) {
+    const [hash, expiry, vip, as] = [0, 4, 8, 12].map((field) => words[at + field]!) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const state = (vip >>> 16) + (as >>> 24) > 0;
+    if (expiry !== 0) entries.push(`${at >> 4}: ${hash} ${expiry} ${vip & 0xffff} ${as & 0xffffff} ${state}`);
+  }
+  return entries.sort();
+}
