@@ -1,9 +1,18 @@
 // examples/encap-ipip, outside of the repository and from tarballs only: built, tested, packed, installed beside lbd, loaded by
 // its name, with traffic.
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BalancerLab, Daemon, labSuite } from '../../netlab/dist/index.js';
@@ -17,6 +26,8 @@ const EXAMPLE = join(ROOT, 'examples/encap-ipip');
 let home: string;
 let plugin: string;
 let site: string;
+/** Tarballs of what a plugin's author needs, and nothing else. */
+let kit: string;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'lbd-ipip-'));
@@ -25,8 +36,11 @@ beforeAll(async () => {
   const own = ['node_modules', 'dist', 'package-lock.json'].map((name) => join(EXAMPLE, name));
   cpSync(EXAMPLE, plugin, { recursive: true, filter: (path) => !own.includes(path) });
   const tarballs = await packAll(join(home, 'tarballs'));
-  const kit = closure('@lbd/encap-kit', '@lbd/fib');
-  await install(plugin, files(tarballs, kit), '--no-save');
+  kit = join(home, 'kit');
+  mkdirSync(kit);
+  const needed = files(tarballs, closure('@lbd/encap-kit', '@lbd/fib'));
+  for (const file of needed) copyFileSync(file, join(kit, basename(file)));
+  await install(plugin, needed, '--no-save');
   await run('npm', ['run', 'build'], { cwd: plugin });
   await run('npm', ['pack', '--pack-destination', home], { cwd: plugin });
   const packed = readdirSync(home).find((name) => name.endsWith('.tgz'))!;
@@ -54,6 +68,21 @@ it('passes its own tests', { timeout: 2 * MINUTE }, async () => {
   const { success, numPassedTests, numFailedTests } = JSON.parse(stdout.slice(stdout.indexOf('{')));
   expect({ success, numFailedTests }).toEqual({ success: true, numFailedTests: 0 });
   expect(numPassedTests).toBeGreaterThan(100);
+});
+
+it('began as the template does: what the documentation says to type makes a package that passes', {
+  timeout: 5 * MINUTE,
+}, async () => {
+  const document = readFileSync(join(ROOT, 'docs/writing-an-encap.md'), 'utf8');
+  const [, lines] = /<!-- run -->\n\n```sh\n(.*?)```/s.exec(document)!;
+  // Before the packages are on the registry they come from tarballs.
+  const packages = readdirSync(kit).map((name) => `--package=${join(kit, name)}`);
+  const script = lines!
+    .replace('--package=@lbd/encap-kit create-encap', `--yes ${packages.join(' ')} -- create-encap --tarballs ${kit}`)
+    .replace('npm install', 'npm install --no-audit --no-fund --prefer-offline');
+  const { stdout } = await run('sh', ['-ec', script], { cwd: home });
+  expect(stdout).toMatch(/Test Files .*1 passed/);
+  expect(stdout).toMatch(/Tests .*\d\d passed/);
 });
 
 /** Writes a capture of packets to both VIPs. */
