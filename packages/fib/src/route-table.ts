@@ -12,6 +12,7 @@ import {
 } from '@lbd/packet';
 import { checkDpo, DpoFormats, dpo, dpoIndex, dpoType } from './dpo.ts';
 import { FibError } from './errors.ts';
+import { type Follower, Followers } from './followers.ts';
 import type { KernelChange, KernelLink, KernelNeighbour, KernelRoute } from './kernel-changes.ts';
 import { usableMac } from './kernel-changes.ts';
 import * as L from './layout.ts';
@@ -56,7 +57,7 @@ interface NeighbourState {
   readonly mac: string;
 }
 
-/** With more changed prefixes than this, everything that follows routes is looked up again instead of being compared with each. */
+/** With more changed prefixes than this, everything that follows routes is looked up again. */
 const MANY = 64;
 /** No IP packet is longer than this. */
 const MOST_BYTES = 65535;
@@ -90,7 +91,8 @@ export class RouteTable {
   readonly #interfaces = new Map<number, number>();
   readonly #links = new Map<number, KernelLink>();
   readonly #neighbours = new Map<string, NeighbourState>();
-  readonly #trackers = new Set<LiveTracker>();
+  readonly #neighbourAddresses = new Followers<NeighbourState>();
+  readonly #trackers = new Followers<LiveTracker>();
   readonly #builtIn: readonly Prefix[];
   #dirty = new Set<RibEntry>();
 
@@ -284,9 +286,17 @@ export class RouteTable {
     if (index !== undefined) this.#tables.adjacencies.setNeighbour(index, bytes, mac);
     if (mac !== undefined) {
       const neighbour = { ifindex, bytes, mac };
+      this.#forgetNeighbour(key);
       this.#neighbours.set(key, neighbour);
+      this.#neighbourAddresses.add(neighbour);
       this.#judge(neighbour);
-    } else if (this.#neighbours.delete(key)) this.#remove(hostPrefix(bytes), 'neighbour', String(ifindex));
+    } else if (this.#forgetNeighbour(key)) this.#remove(hostPrefix(bytes), 'neighbour', String(ifindex));
+  }
+
+  #forgetNeighbour(key: string): boolean {
+    const known = this.#neighbours.get(key);
+    if (known) this.#neighbourAddresses.delete(known);
+    return this.#neighbours.delete(key);
   }
 
   #linkChanged(ifindex: number, now: KernelLink | undefined): void {
@@ -301,7 +311,7 @@ export class RouteTable {
     if (index === undefined) return;
     const up = link?.up === true && link.carrier;
     this.#tables.adjacencies.setLink(index, { mac: link?.mac || '00:00:00:00:00:00', mtu: link?.mtu ?? 0, up });
-    for (const tracker of [...this.#trackers]) this.#follow(tracker);
+    for (const tracker of this.#trackers.all()) this.#follow(tracker);
   }
 
   // ---- Sources -------------------------------------------------------------------------------------------------------
@@ -370,10 +380,10 @@ export class RouteTable {
       const installed = this.#install();
       changed.push(...installed);
       if (installed.length === 0) break;
-      this.#affected([...this.#neighbours.values()], installed, (neighbour) => this.#judge(neighbour));
+      for (const neighbour of affected(this.#neighbourAddresses, installed)) this.#judge(neighbour);
       for (const list of this.#paths.recursive()) this.#refresh(list);
     }
-    if (changed.length > 0) this.#affected([...this.#trackers], changed, (tracker) => this.#follow(tracker));
+    for (const tracker of affected(this.#trackers, changed)) this.#follow(tracker);
   }
 
   /** Tells a tracker if its way is another one, or takes packets of another size. */
@@ -440,22 +450,19 @@ export class RouteTable {
     else fib6.add(bytes, length, word);
   }
 
-  /** Calls back for each follower whose address lies in a changed prefix. */
-  #affected<T extends { readonly bytes: Uint8Array }>(
-    followers: readonly T[],
-    changed: readonly Prefix[],
-    call: (follower: T) => void,
-  ): void {
-    for (const follower of followers) {
-      if (changed.length > MANY || changed.some((prefix) => contains(prefix, follower.bytes))) call(follower);
-    }
-  }
-
   /** What is tracked is about to be used: its MAC address should be known before the first packet. */
   #wantResolved({ dpo: word, bytes }: LiveTracker): void {
     const type = dpoType(word);
     if (type === L.DPO_GLEAN4 || type === L.DPO_GLEAN6) this.#options.onResolve?.(dpoIndex(word), addressText(bytes));
   }
+}
+
+/** Who follows an address in one of the changed prefixes; everyone if that is as quickly said. */
+function affected<T extends Follower>(followers: Followers<T>, changed: readonly Prefix[]): Iterable<T> {
+  if (changed.length > MANY) return followers.all();
+  const [only] = changed;
+  if (only && changed.length === 1) return followers.within(only);
+  return new Set(changed.flatMap((prefix) => followers.within(prefix)));
 }
 
 function dpoOf({ via }: Source): number {
