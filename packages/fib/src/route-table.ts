@@ -44,11 +44,35 @@ export interface Tracker {
   stop(): void;
 }
 
-interface LiveTracker {
+/** There may be a million: no closure, and nothing twice. */
+class LiveTracker implements Tracker {
   readonly bytes: Uint8Array;
   readonly onChange: (dpo: number, mtu: number) => void;
   dpo: number;
   mtu: number;
+  readonly #trackers: Followers<LiveTracker>;
+
+  constructor(
+    bytes: Uint8Array,
+    onChange: (dpo: number, mtu: number) => void,
+    way: { readonly dpo: number; readonly mtu: number },
+    trackers: Followers<LiveTracker>,
+  ) {
+    this.bytes = bytes;
+    this.onChange = onChange;
+    this.dpo = way.dpo;
+    this.mtu = way.mtu;
+    this.#trackers = trackers;
+    trackers.add(this);
+  }
+
+  get address(): string {
+    return addressText(this.bytes);
+  }
+
+  stop(): void {
+    this.#trackers.delete(this);
+  }
 }
 
 interface NeighbourState {
@@ -179,17 +203,10 @@ export class RouteTable {
   track(address: string, onChange: (dpo: number, mtu: number) => void): Tracker {
     const bytes = addressBytes(address);
     const word = this.lookup(bytes);
-    const tracker: LiveTracker = { bytes, onChange, dpo: word, mtu: this.#mtuTo(bytes, word) };
-    this.#trackers.add(tracker);
+    const tracker = new LiveTracker(bytes, onChange, { dpo: word, mtu: this.#mtuTo(bytes, word) }, this.#trackers);
     this.#wantResolved(tracker);
     onChange(tracker.dpo, tracker.mtu);
-    return {
-      address: addressText(bytes),
-      get dpo() {
-        return tracker.dpo;
-      },
-      stop: () => void this.#trackers.delete(tracker),
-    };
+    return tracker;
   }
 
   /** The DPO for an address of 4 or 16 bytes. */

@@ -13,9 +13,9 @@ export interface LbHost {
   readonly epochs: Epochs;
   /**
    * Calls back with the DPO for packets to an address, and with the largest IP packet (bytes) that the way there takes, now
-   * and whenever either changes, until closed.
+   * and whenever either changes, until stopped.
    */
-  track(address: string, changed: (dpo: number, mtu: number) => void): { close(): void };
+  track(address: string, changed: (dpo: number, mtu: number) => void): { stop(): void };
   /** Sends the packets to a prefix to a DPO, before any route of the kernel to the same prefix. */
   addPrefix(prefix: string, dpo: number): void;
   removePrefix(prefix: string): void;

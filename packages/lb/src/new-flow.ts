@@ -1,4 +1,5 @@
 import { fillNewFlowTable } from '@lbd/maglev';
+import { addressBytes } from '@lbd/packet';
 import type { LbHost } from './host.ts';
 import * as L from './layout.ts';
 import type { LbHandles } from './tables.ts';
@@ -30,7 +31,7 @@ export class NewFlowTables {
     const table = this.empty(vipName(vip.spec), newLen);
     const servers = [...vip.servers.values()];
     const taking = servers.filter(({ removed, weight }) => !removed && weight > 0);
-    const rows = taking.map(({ bytes, weight, index }) => ({ address: bytes, weight, value: index }));
+    const rows = taking.map(({ address, weight, index }) => ({ address: addressBytes(address), weight, value: index }));
     try {
       fillNewFlowTable(arena, table, newLen, rows);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { dpoType, NO_ROUTE } from '@lbd/fib';
-import { addressText } from '@lbd/packet';
+import { addressBytes, addressText } from '@lbd/packet';
 import type { EncapControl } from './encap.ts';
 import { LbError } from './errors.ts';
 import { AS_GENERATION } from './fragment-layout.ts';
@@ -21,7 +21,7 @@ export class Servers {
   readonly #lb: LbHandles;
   readonly #controls: ReadonlyMap<string, EncapControl>;
   readonly #pool: RecordPool;
-  readonly #ways: Ways;
+  readonly #ways: Ways<Server>;
   readonly #tunnelEnds: TunnelEnds;
   /** Indices of servers packets to which would come back to a VIP. */
   readonly #looping = new Set<number>();
@@ -32,7 +32,7 @@ export class Servers {
     this.#lb = lb;
     this.#controls = controls;
     this.#pool = new RecordPool('ASs', lb.maxServers);
-    this.#ways = new Ways(host);
+    this.#ways = new Ways<Server>(host, (server, way) => this.#follow(server, way));
     this.#vipTypes = new Set(Object.values(host.dpoTypes));
     this.#tunnelEnds = new TunnelEnds(host.arena.memory, lb.tunnelEnds);
   }
@@ -59,19 +59,10 @@ export class Servers {
       memory.u32[(at + L.AS_VIP) >>> 2] = vip.index;
       memory.view.setUint16(at + L.AS_PORT, targetPort ?? 0);
       memory.u8.set(wideBytes(bytes), at + L.AS_ADDRESS);
-      const server: Server = {
-        address,
-        bytes,
-        index,
-        weight: 100,
-        removed: false,
-        buckets: 0,
-        maxLength: 0,
-        way: NONE,
-      };
-      server.way = this.#ways.follow(address, (way) => this.#follow(vip, server, way));
+      const server: Server = { address, vip, index, weight: 100, removed: false, buckets: 0, maxLength: 0 };
+      this.#ways.follow(server);
       undo(() => {
-        server.way.close();
+        this.#ways.leave(server);
         this.#looping.delete(index);
       });
       if (targetPort !== undefined) {
@@ -99,10 +90,10 @@ export class Servers {
     this.#controls.get(vip.encap.name)?.serverFreed?.(server.index, vip.index, vip.spec);
     const { protocol, targetPort } = vip.spec;
     if (targetPort !== undefined) this.#host.removeReturn(server.address, PROTOCOLS[protocol!], targetPort);
-    server.way.close();
+    this.#ways.leave(server);
     this.#looping.delete(server.index);
     vip.servers.delete(server.address);
-    if (vip.encap.tunnel) this.#tunnelEnds.remove(wideBytes(server.bytes));
+    if (vip.encap.tunnel) this.#tunnelEnds.remove(wideBytes(addressBytes(server.address)));
     this.forget([server]);
     this.#pool.give(server.index);
     this.#limit(vip);
@@ -147,7 +138,8 @@ export class Servers {
     );
   }
 
-  #follow(vip: Vip, server: Server, { dpo, mtu }: Way): void {
+  #follow(server: Server, { dpo, mtu }: Way): void {
+    const { vip } = server;
     const { memory } = this.#host.arena;
     const at = this.#at(server.index);
     const loops = this.#leadsToVip(dpo);
@@ -160,7 +152,7 @@ export class Servers {
     server.maxLength = maxLength;
     Atomics.store(memory.u16, (at + L.AS_MAX_LENGTH) >>> 1, maxLength);
     Atomics.store(memory.u32, (at + L.AS_DPO) >>> 2, loops ? NO_ROUTE : dpo);
-    if (raised && vip.servers.has(server.address)) this.#limit(vip);
+    if (raised && vip.servers.get(server.address) === server) this.#limit(vip);
   }
 
   /**
@@ -185,5 +177,3 @@ export class Servers {
     return this.#vipTypes.has(dpoType(word));
   }
 }
-
-const NONE = { close() {} };

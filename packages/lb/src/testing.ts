@@ -153,7 +153,7 @@ export class LbBench {
         this.#trackers.set(address, trackers.add(tell));
         const tracker = this.routes.track(address, tell);
         return {
-          close() {
+          stop() {
             trackers.delete(tell);
             tracker.stop();
           },

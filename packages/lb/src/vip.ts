@@ -11,7 +11,7 @@ export const PROTOCOLS: Readonly<Record<L4Protocol, number>> = { tcp: 6, udp: 17
 /** A server of a VIP, as the control plane has it. */
 export interface Server {
   readonly address: string;
-  readonly bytes: Uint8Array;
+  readonly vip: Vip;
   /** Index of its record. */
   readonly index: number;
   weight: number;
@@ -21,8 +21,6 @@ export interface Server {
   buckets: number;
   /** Its AS_MAX_LENGTH. */
   maxLength: number;
-  /** Follows the way to it. */
-  way: { close(): void };
 }
 
 /** A VIP, as the control plane has it. */

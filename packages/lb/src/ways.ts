@@ -6,42 +6,59 @@ export interface Way {
   readonly mtu: number;
 }
 
-interface Followed extends Way {
+/** What follows a way: knows its address, in normal form. */
+export interface WayFollower {
+  readonly address: string;
+}
+
+interface Followed<T> extends Way {
   dpo: number;
   mtu: number;
-  readonly followers: Set<(way: Way) => void>;
-  tracker?: { close(): void };
+  /** One mostly: a set costs much where there are a million. */
+  followers: T | Set<T> | undefined;
+  tracker?: { stop(): void };
 }
 
 /** Follows the ways to servers, each address once, however many VIPs have it. */
-export class Ways {
+export class Ways<T extends WayFollower> {
   readonly #host: LbHost;
-  readonly #ways = new Map<string, Followed>();
+  readonly #changed: (follower: T, way: Way) => void;
+  readonly #ways = new Map<string, Followed<T>>();
 
-  constructor(host: LbHost) {
+  /** @param changed told of the way to a follower's address when it begins to follow, and whenever the way changes */
+  constructor(host: LbHost, changed: (follower: T, way: Way) => void) {
     this.#host = host;
+    this.#changed = changed;
   }
 
-  /** Calls back with the way to an address, now and whenever it changes, until closed. @param address in normal form */
-  follow(address: string, changed: (way: Way) => void): { close(): void } {
-    const way = this.#ways.get(address) ?? this.#start(address);
-    way.followers.add(changed);
-    changed(way);
-    return {
-      close: () => {
-        way.followers.delete(changed);
-        if (way.followers.size > 0 || this.#ways.get(address) !== way) return;
-        this.#ways.delete(address);
-        way.tracker?.close();
-      },
-    };
+  follow(follower: T): void {
+    const way = this.#ways.get(follower.address) ?? this.#start(follower.address);
+    const { followers } = way;
+    if (followers === undefined) way.followers = follower;
+    else if (followers instanceof Set) followers.add(follower);
+    else way.followers = new Set([followers, follower]);
+    this.#changed(follower, way);
   }
 
-  #start(address: string): Followed {
-    const way: Followed = { dpo: 0, mtu: 0, followers: new Set() };
+  leave(follower: T): void {
+    const way = this.#ways.get(follower.address);
+    if (!way) return;
+    const { followers } = way;
+    if (followers instanceof Set) followers.delete(follower);
+    else if (followers === follower) way.followers = undefined;
+    if (way.followers instanceof Set ? way.followers.size > 0 : way.followers !== undefined) return;
+    this.#ways.delete(follower.address);
+    way.tracker?.stop();
+  }
+
+  #start(address: string): Followed<T> {
+    const way: Followed<T> = { dpo: 0, mtu: 0, followers: undefined };
     way.tracker = this.#host.track(address, (dpo, mtu) => {
-      Object.assign(way, { dpo, mtu });
-      for (const changed of way.followers) changed(way);
+      way.dpo = dpo;
+      way.mtu = mtu;
+      if (way.followers === undefined) return;
+      const followers = way.followers instanceof Set ? way.followers : [way.followers];
+      for (const follower of followers) this.#changed(follower, way);
     });
     this.#ways.set(address, way);
     return way;

@@ -37,10 +37,7 @@ export function lbHost({ arena, epochs, graph, routes, steering, onWorkers }: Lb
     epochs,
     dpoTypes,
     onWorkers,
-    track(address, changed) {
-      const tracker = routes.track(address, changed);
-      return { close: () => tracker.stop() };
-    },
+    track: (address, changed) => routes.track(address, changed),
     // The route first: a packet that the driver takes is then the VIP's.
     addPrefix(prefix, dpo) {
       routes.addSpecial(prefix, dpo);

@@ -39,7 +39,12 @@ export class BenchBalancer {
     const epochs = new Epochs(arena, 1);
     const tables = new IpTables(arena);
     const { buckets, maxVips, maxServers } = sizes;
-    const lb = allocateLb(arena, { workers: 1, buckets, ...(maxVips && { maxVips }), ...(maxServers && { maxServers }) });
+    const lb = allocateLb(arena, {
+      workers: 1,
+      buckets,
+      ...(maxVips && { maxVips }),
+      ...(maxServers && { maxServers }),
+    });
     const { encaps, encapPackages } = await loadParts({ drivers: [], plugins: [] });
     const addresses = { fib4: tables.fib4.address, fib6: tables.fib6.address };
     const encapStates: unknown[] = [];
@@ -48,7 +53,11 @@ export class BenchBalancer {
       encapStates.push(encap.allocate?.(arena, await encapOptions(encap, options), addresses));
     }
     const plan = { drivers: [BENCH], ports: [PORT], plugins: [], tables: tables.addresses, lb, encapStates };
-    const rig = await Rig.create(arena, buildGraph(plan, { drivers: [benchDriver(pool)], encaps, encapPackages }), pool);
+    const rig = await Rig.create(
+      arena,
+      buildGraph(plan, { drivers: [benchDriver(pool)], encaps, encapPackages }),
+      pool,
+    );
 
     const features = new FeatureTable(arena.memory, rig.graph, rig.layout);
     for (const { node } of lbFeatures) features.set(node, PORT.index, true);
@@ -65,10 +74,7 @@ export class BenchBalancer {
       epochs,
       now: () => secondsAt(performance.now()),
       lookup: (address) => routes.lookup(addressBytes(address)),
-      track(address, changed) {
-        const tracker = routes.track(address, changed);
-        return { close: () => tracker.stop() };
-      },
+      track: (address, changed) => routes.track(address, changed),
       addPrefix: (prefix, word) => routes.addSpecial(prefix, word),
       removePrefix: (prefix) => routes.removeSpecial(prefix),
       addReturn() {},
