@@ -233,6 +233,7 @@ export class LoadBalancer {
           removed: false,
           counters: readVipCounters(memory, this.#lb, vip.index),
           flows: servers.reduce((sum, { flows }) => sum + flows, 0),
+          ...noteOn(vip),
           servers,
         };
       });
@@ -342,4 +343,13 @@ function checkAddresses(vip: Vip, addresses: readonly string[]): Map<string, Uin
 function checkWeight(weight: number): void {
   if (Number.isInteger(weight) && weight >= 0 && weight <= 100) return;
   throw new LbError('LBD_LB_INVALID', `weight ${weight}: must be from 0 to 100`);
+}
+
+/** What an encap has to say of a VIP. A plugin that can't say it must not keep others from being shown. */
+function noteOn({ encap, spec }: Vip): { note?: string } {
+  try {
+    return encap.show ? { note: encap.show(spec) } : {};
+  } catch (error) {
+    return { note: `encap ${encap.name} can't show it: ${(error as Error).message}` };
+  }
 }

@@ -157,6 +157,8 @@ export interface ServerState {
 }
 
 export interface VipState extends VipSpec {
+  /** What its encap has to say of it, a line. */
+  readonly note?: string;
   readonly index: number;
   readonly removed: boolean;
   readonly counters: VipCounters;

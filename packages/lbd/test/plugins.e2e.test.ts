@@ -118,7 +118,7 @@ labSuite(describe, 'xdp', 'plugins that are bad', () => {
       'a node trapped again and again and is disabled: its packets are dropped, lbd goes on',
     ]);
 
-    const result = await client.call('httpStop', {});
+    const result = await client.call('httpStop');
     expect(result).toMatchObject({ failed: 0, errors: [] });
     expect(result.ok).toBeGreaterThan(100);
     expect(Object.keys(result.servers).length).toBe(lab.servers.length);

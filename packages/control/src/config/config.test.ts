@@ -27,7 +27,7 @@ describe('the configuration file', () => {
       metrics: { enabled: true },
       lb: {},
       vips: [],
-      nat: { interfaces: [], options: { sessions: 2 ** 20, timeouts: {} } },
+      nat: { interfaces: [], options: { sessions: 2 ** 19, timeouts: {} } },
       encaps: {},
       commands: [],
       plugins: [],

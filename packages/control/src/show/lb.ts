@@ -76,6 +76,7 @@ function detailed(vip: VipState): string {
   if (vip.dscp !== undefined) lines.push(`  dscp:${vip.dscp}`);
   if (vip.targetPort !== undefined) lines.push(`  ${natWords(vip)}`);
   if (vip.srcIpSticky) lines.push('  src_ip_sticky');
+  if (vip.note !== undefined) lines.push(`  ${vip.note}`);
   lines.push(
     '  counters:',
     `    packet from existing sessions: ${counters.existingSessions}`,

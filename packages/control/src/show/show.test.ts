@@ -54,6 +54,10 @@ options of gre4:
     192.168.1.2 weight 100 512 buckets   1 flows  dpo:adjacency4 1 removed`,
     );
   });
+  it('shows what an encap has to say of a VIP', () => {
+    const text = formatVips([{ ...fakeVip, note: 'DSCP 7 is its name' }], true);
+    expect(text).toContain('\n  DSCP 7 is its name\n  counters:');
+  });
   it('show runtime leaves out nodes that did not run', async () => {
     expect(await text('show runtime')).toBe(
       `worker 0: 2.0 s, 10 breaths, 1 sleeps, buffers 100 free of 128

@@ -78,9 +78,9 @@ describe('lbd replay', () => {
     ['a command that is none', {}, ['frob'], /unknown word "frob"/],
     [
       'a VIP that the model refuses',
-      { commands: ['lb vip 10.10.2.2/32 encap gre4'] },
+      { commands: ['lb vip 10.10.9.9/32 encap frob'] },
       [],
-      /commands\[0\] "lb vip 10.10.2.2\/32 encap gre4": .*encap gre4 is not available/,
+      /commands\[0\] "lb vip 10.10.9.9\/32 encap frob": .*encap frob is not available/,
     ],
     [
       'a server of another family',

@@ -1,7 +1,19 @@
 import { isKernel, type NodeDeclaration } from '@lbd/graph';
 import type { Encap } from '@lbd/lb';
 
-const FIELDS = ['name', 'kind', 'next', 'fanOut', 'counters', 'dataBytes', 'init', 'process', 'trace'];
+/** Every field of a node. */
+const FIELDS: Readonly<Record<keyof NodeDeclaration, true>> = {
+  name: true,
+  kind: true,
+  next: true,
+  fanOut: true,
+  watches: true,
+  counters: true,
+  dataBytes: true,
+  init: true,
+  process: true,
+  trace: true,
+};
 const MAX_DATA = 1 << 20;
 
 /**
@@ -19,10 +31,12 @@ export function checkDeclarations(encap: Encap, declared: unknown): asserts decl
   if (own.fanOut !== 'dpo') {
     throw new TypeError(`${who}node ${encap.name}: fanOut ${own.fanOut}: must be dpo, where servers' DPOs lead`);
   }
-  for (const { node } of encap.features ?? []) {
+  const express = encap.express === undefined ? [] : [{ field: 'express', node: encap.express }];
+  const features = (encap.features ?? []).map(({ node }) => ({ field: 'features', node }));
+  for (const { field, node } of [...express, ...features]) {
     if (nodes.some(({ name }) => name === node)) continue;
     throw new TypeError(
-      `${who}features: node ${node} is not one of its own: ${nodes.map(({ name }) => name).join(', ')}`,
+      `${who}${field}: node ${node} is not one of its own: ${nodes.map(({ name }) => name).join(', ')}`,
     );
   }
 }
@@ -34,13 +48,15 @@ function checkNode(who: string, value: unknown): void {
     throw new TypeError(`${who}node ${name}: ${field} must be ${allowed}`);
   };
   if (typeof node.name !== 'string' || !/^[a-z][a-z0-9-]*$/.test(node.name)) refuse('name', 'in kebab case');
-  for (const field of Object.keys(node)) if (!FIELDS.includes(field)) refuse(field, `one of ${FIELDS.join(', ')}`);
+  for (const field of Object.keys(node))
+    if (!(field in FIELDS)) refuse(field, `one of ${Object.keys(FIELDS).join(', ')}`);
   // Inputs and outputs own buffers: one that fails would end lbd.
   if (node.kind !== undefined && node.kind !== 'internal') refuse('kind', 'internal');
-  const { next = [], counters = {}, dataBytes = 0, fanOut, init, trace } = node;
+  const { next = [], counters = {}, dataBytes = 0, fanOut, watches, init, trace } = node;
   if (!Array.isArray(next) || !next.every((to) => typeof to === 'string')) refuse('next', 'a list of names');
   if (new Set(next as string[]).size < (next as string[]).length) refuse('next', 'a list without a name twice');
   if (fanOut !== undefined && typeof fanOut !== 'string') refuse('fanOut', 'the name of a fan-out');
+  if (watches !== undefined && typeof watches !== 'string') refuse('watches', 'the name of a feature arc');
   const meanings = typeof counters === 'object' && counters !== null ? Object.values(counters) : [undefined];
   if (!meanings.every((meaning) => typeof meaning === 'string')) refuse('counters', 'names, each with what it means');
   if (!Number.isInteger(dataBytes) || (dataBytes as number) < 0 || (dataBytes as number) > MAX_DATA) {

@@ -152,6 +152,7 @@ describe('a plugin is refused, with the reason, if it', () => {
     ['throws in init', withNode(`init() { throw new Error('no init'); }`), /^no init$/],
     ['has a loop that is async', withNode(`process: async () => 0`), /process must be a function that is not async/],
     ['has no loop', withNode(`process: 7`), /process must be a function, or a kernel/],
+    ['has an express node that is not its own', encap(`express: 'frob',`), /express: node frob is not one of its own/],
     [
       'has features that are not its own',
       encap(`features: [{ arc: 'ip4-unicast', node: 'frob' }],`),
