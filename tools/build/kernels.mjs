@@ -33,6 +33,13 @@ const flags = [
   'bulk-memory',
 ];
 
+if (process.argv.includes('--help')) {
+  process.stdout.write(
+    `Usage: lbd-kernels\n\nCompiles assembly/index.ts to ${OUT}, in the package that it is started in.\n`,
+  );
+  process.exit(0);
+}
+
 await mkdir('dist', { recursive: true });
 const { error, stderr } = await asc.main(flags);
 if (error) {
