@@ -21,6 +21,14 @@ import {
 import { asOf, isOf, touchSession, translate } from './translate.ts';
 
 export function nat4_express(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  return express(false, node, vector, count, nexts);
+}
+export function nat6_express(node: usize, vector: usize, count: i32, nexts: usize): i32 {
+  return express(true, node, vector, count, nexts);
+}
+
+// @ts-ignore: decorator
+@inline function express(six: bool, node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const metadata = metadataOf(node);
   const lb: usize = load<u32>(node + NODE_DATA, DATA_LB);
   const nat: usize = load<u32>(node + NODE_DATA, DATA_NAT);
@@ -28,8 +36,8 @@ export function nat4_express(node: usize, vector: usize, count: i32, nexts: usiz
   touchSessions(vector, end, metadata, load<u32>(nat, NAT_SESSIONS));
   let any: u32 = 0;
   let all: u32 = ALL;
-  let at = send4(vector, end, framesOf(node), metadata, nat, lb, nowOf(node));
-  for (let from = vector; from < end; at = send4(from, end, framesOf(node), metadata, nat, lb, nowOf(node))) {
+  let at = sendRunOf(six, vector, end, node, metadata, nat, lb);
+  for (let from = vector; from < end; at = sendRunOf(six, from, end, node, metadata, nat, lb)) {
     let slot: u32 = EXPRESS_NEXT_OUTPUT;
     if (at == from) {
       slot = EXPRESS_NEXT_ORDINARY;
@@ -43,6 +51,12 @@ export function nat4_express(node: usize, vector: usize, count: i32, nexts: usiz
   return allRuns(any, all);
 }
 
+// @ts-ignore: decorator
+@inline function sendRunOf(six: bool, at: usize, end: usize, node: usize, metadata: usize, nat: usize, lb: usize): usize {
+  if (six) return send6(at, end, framesOf(node), metadata, nat, lb, nowOf(node));
+  return send4(at, end, framesOf(node), metadata, nat, lb, nowOf(node));
+}
+
 function touchSessions(at: usize, end: usize, metadata: usize, sessions: usize): void {
   for (; at < end; at += 4) touchSession(sessions, load<u32>(metaOf(metadata, load<u32>(at)), META_OPAQUE));
 }
@@ -50,6 +64,10 @@ function touchSessions(at: usize, end: usize, metadata: usize, sessions: usize):
 /** Sends packets of known sessions, until one comes that is not to be; returns its place. */
 function send4(at: usize, end: usize, frames: usize, metadata: usize, nat: usize, lb: usize, now: u32): usize {
   return send(false, at, end, frames, metadata, nat, lb, now);
+}
+
+function send6(at: usize, end: usize, frames: usize, metadata: usize, nat: usize, lb: usize, now: u32): usize {
+  return send(true, at, end, frames, metadata, nat, lb, now);
 }
 
 /** META_L4 and META_PROTOCOL behind it, as loaded, of TCP and UDP without options. */

@@ -20,7 +20,7 @@ function natEncap(family: 4 | 6): Encap<NatHandles, NatOptions> {
     options: natOptions,
     allocate: (arena, options, tables) => allocateNat(arena, family, options, tables[`fib${family}`]),
     nodes: natNodes,
-    ...(family === 4 ? { express: expressName(4) } : {}),
+    express: expressName(family),
     features: [{ arc: `ip${family}-unicast`, node: `lb-nat${family}-in2out`, runsAfter: ['l4-checksum'] }],
     control: (host, handles) => new NatControl(host, handles),
   });

@@ -39,17 +39,14 @@ export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarati
       process: { module: kernels, export: `nat${family}` },
       trace: (packet) => `to server ${packet.as}: ${describe(packet.bytes, 'ip')}`,
     },
-    ...(family === 4
-      ? [
-          {
-            name: expressName(4),
-            next: ['interface-output', 'nat4'],
-            dataBytes: L.DATA_BYTES,
-            init,
-            process: { module: kernels, export: 'nat4_express' },
-          },
-        ]
-      : []),
+    {
+      name: expressName(family),
+      // in the order of EXPRESS_NEXT_
+      next: ['interface-output', `nat${family}`],
+      dataBytes: L.DATA_BYTES,
+      init,
+      process: { module: kernels, export: `nat${family}_express` },
+    },
     {
       name: `lb-nat${family}-in2out`,
       next: ['punt', 'drop'],

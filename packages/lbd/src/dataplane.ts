@@ -61,7 +61,14 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
   const firstType = graph.fanOut(DPO, ...choosing);
   const typeOf = (node: string) => firstType + choosing.indexOf(node);
   setVipWords(words, typeOf);
-  graph.add(...expressNodes(plan.lb, plan.tables, { lb4: typeOf('lb4'), 'lb4-port': typeOf('lb4-port') }));
+  graph.add(
+    ...expressNodes(plan.lb, plan.tables, {
+      lb4: typeOf('lb4'),
+      'lb4-port': typeOf('lb4-port'),
+      lb6: typeOf('lb6'),
+      'lb6-port': typeOf('lb6-port'),
+    }),
+  );
   for (const shortcut of lbShortcuts) graph.shortcut(shortcut);
   encaps.forEach((encap, i) => {
     graph.add(...encap.nodes(plan.lb, plan.encapStates[i]));

@@ -1,4 +1,16 @@
-import { checksum, ethernet, icmp4, ip4, ip6, packet, tcp, udp } from '@lbd/packet';
+import {
+  type AnyLayer,
+  checksum,
+  ethernet,
+  fragmentExtension,
+  icmp4,
+  icmp6,
+  ip4,
+  ip6,
+  packet,
+  tcp,
+  udp,
+} from '@lbd/packet';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ExpressWorld, macOf, WITH_FEATURE, WITHOUT_MAC, type WorldVip } from './testing/express-world.ts';
@@ -24,6 +36,16 @@ const VIPS: readonly WorldVip[] = [
   { spec: { prefix: '93.0.0.1/32', encap: 'l3dsr', dscp: 7 }, servers: ['10.1.3.1', '10.1.3.2'] },
   { spec: { prefix: '94.0.0.1/32', protocol: 'tcp', port: 443, encap: 'l3dsr', dscp: 9 }, servers: ['10.1.3.3'] },
   { spec: { prefix: '95.0.0.1/32', encap: 'gre4' }, servers: [] },
+  {
+    spec: { prefix: '2001:db8:90::1/128', protocol: 'udp', port: 20000, encap: 'nat6', targetPort: 3307 },
+    servers: ['fd00::11', 'fd00::12', 'fd00::13'],
+  },
+  {
+    spec: { prefix: '2001:db8:90::1/128', protocol: 'tcp', port: 80, encap: 'nat6', targetPort: 80 },
+    servers: ['fd00::11', 'fd00::14'],
+  },
+  { spec: { prefix: '2001:db8:91::/48', encap: 'gre4' }, servers: ['10.1.2.3', '10.1.2.4'] },
+  { spec: { prefix: '2001:db8:92::/64', encap: 'gre6', srcIpSticky: true }, servers: ['fd00::1', 'fd00::2'] },
 ];
 
 /** Where packets go: address, protocol and port of a VIP, or none. */
@@ -40,6 +62,12 @@ const TARGETS = [
   ['94.0.0.1', 'tcp', 443],
   ['95.0.0.1', 'udp', 1],
   ['8.8.8.8', 'udp', 53],
+  ['2001:db8:90::1', 'udp', 20000],
+  ['2001:db8:90::1', 'tcp', 80],
+  ['2001:db8:90::1', 'tcp', 20000],
+  ['2001:db8:91::77', 'udp', 5000],
+  ['2001:db8:91::78', 'tcp', 5001],
+  ['2001:db8:92::9', 'udp', 99],
 ] as const;
 
 interface Spec {
@@ -106,8 +134,10 @@ function frameOf(spec: Spec): { bytes: Uint8Array; rx: number } {
     protocol === 'tcp'
       ? tcp({ sport, dport, flags: spec.flags })
       : udp({ sport, dport, ...(spec.sum ? {} : { checksum: 0 }) });
-  if (wrong === 'ip6')
+  if (dst.includes(':')) return { bytes: frame6(spec, ether, l4, payload), rx };
+  if (wrong === 'ip6') {
     return { bytes: packet(ether, ip6({ src: '2001:db8::9', dst: '2001:db8::77' }), l4, payload), rx };
+  }
   const fragment = wrong === 'first fragment' ? { mf: true } : wrong === 'later fragment' ? { offset: 8 } : {};
   const ip = ip4({ src, dst, ttl, id: client, ...fragment });
   const bytes = wrong === 'icmp' ? packet(ether, ip, icmp4({}), payload) : packet(ether, ip, l4, payload);
@@ -139,6 +169,31 @@ function frameOf(spec: Spec): { bytes: Uint8Array; rx: number } {
   if (wrong === 'truncated') return { bytes: bytes.slice(0, (client * 5) % bytes.length || 1), rx };
   if (wrong === 'padded') return { bytes: Uint8Array.from([...bytes, ...new Uint8Array(client + 1).fill(0xee)]), rx };
   return { bytes, rx };
+}
+
+/** An IPv6 packet; of what can be the matter, what there is in IPv6. */
+function frame6({ target, client, wrong, ttl }: Spec, ether: AnyLayer, l4: AnyLayer, payload: Uint8Array): Uint8Array {
+  const src = wrong === 'source' ? ['::1', '::', 'ff02::1'][client % 3]! : `2001:db8:${client}::4`;
+  const extensions =
+    wrong === 'options'
+      ? [{ type: 60, data: Uint8Array.of(0, 1, 4, 0, 0, 0, 0) }]
+      : wrong === 'first fragment'
+        ? [fragmentExtension(client, 0, true)]
+        : wrong === 'later fragment'
+          ? [fragmentExtension(client, 64, false)]
+          : [];
+  const ip = ip6({ src, dst: target[0], hopLimit: ttl, extensions });
+  const bytes = wrong === 'icmp' ? packet(ether, ip, icmp6({}), payload) : packet(ether, ip, l4, payload);
+  if (wrong === 'arp') bytes[13] = 6;
+  if (wrong === 'version') bytes[14] = 0x45;
+  if (wrong === 'length') bytes[18] = 2;
+  if (wrong === 'short') {
+    bytes[18] = 0;
+    bytes[19] = client % 20;
+  }
+  if (wrong === 'truncated') return bytes.slice(0, (client * 5) % bytes.length || 1);
+  if (wrong === 'padded') return Uint8Array.from([...bytes, ...new Uint8Array(client + 1).fill(0xee)]);
+  return bytes;
 }
 
 /** The same in any order: a packet that went the ordinary way may be passed by others. */
@@ -185,6 +240,7 @@ describe('usual packets that go the short way', () => {
       );
       expect(short.packets('nat4-express')).toBeGreaterThan(300);
       expect(short.packets('ethernet-input')).toBeLessThan(0.9 * short.packets('lb4-express'));
+      expect(short.packets('nat6-express')).toBeGreaterThan(keyed ? -1 : 300);
       expect(long.packets('lb4-express')).toBe(0);
     },
     60_000,

@@ -24,6 +24,21 @@ export function crcHashes(flow: usize, sources: usize, ports: usize, hashes: usi
   }
 }
 
+/** What an IPv6 source address and the source port contribute to a packet's hash, as crcHash6From(), from where they lie. */
+// @ts-ignore: decorator
+@inline export function crcHash6FromAt(flow: usize, source: usize, ports: usize): u32 {
+  return (
+    (sourceOf(flow, source) ^ sourceOf(flow - (4 << FLOW_TABLE_SHIFT), source + 4)) ^
+    (sourceOf(flow - (8 << FLOW_TABLE_SHIFT), source + 8) ^ sourceOf(flow - (12 << FLOW_TABLE_SHIFT), source + 12)) ^
+    (byteAt(flow, ports, 5) ^ byteAt(flow, ports + 1, 4))
+  );
+}
+/** What the destination port contributes. */
+// @ts-ignore: decorator
+@inline export function crcPort6At(flow: usize, ports: usize): u32 {
+  return byteAt(flow, ports + 2, 7) ^ byteAt(flow, ports + 3, 6);
+}
+
 // Positions: a byte of the address has 32 bytes of words behind its own, one of the ports 24 (flow-hash.ts).
 // @ts-ignore: decorator
 @inline function sourceOf(flow: usize, at: usize): u32 {

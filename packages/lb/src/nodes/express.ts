@@ -12,40 +12,32 @@ import type { LbHandles } from '../tables.ts';
 export const EXPRESS_FAN_OUT = 'encap-express';
 
 /** Places of the choosing nodes in the fan-out `dpo`. */
-export interface ChooserTypes {
-  readonly lb4: number;
-  readonly 'lb4-port': number;
-}
+export type ChooserTypes = Readonly<Record<'lb4' | 'lb4-port' | 'lb6' | 'lb6-port', number>>;
 
 /** The nodes of {@link lbShortcuts}. */
-export function expressNodes(
-  lb: LbHandles,
-  { fib4, adjacencies }: Pick<TableAddresses, 'fib4' | 'adjacencies'>,
-  types: ChooserTypes,
-): readonly NodeDeclaration[] {
-  return [
-    {
-      name: 'lb4-express',
-      next: ['ethernet-input'],
-      fanOut: EXPRESS_FAN_OUT,
-      watches: 'ip4-unicast',
-      dataBytes: E.EXPRESS_BYTES,
-      init: (memory, data, worker) => {
-        const words: Array<[number, number]> = [
-          [E.EXPRESS_LB, lb.blocks[worker]!],
-          [E.EXPRESS_FIB, fib4],
-          [E.EXPRESS_ALL_PORTS, types.lb4],
-          [E.EXPRESS_PER_PORT, types['lb4-port']],
-        ];
-        memory.u32[(lb.blocks[worker]! + LB_ADJACENCIES) >>> 2] = adjacencies;
-        for (const [offset, word] of words) memory.u32[(data + offset) >>> 2] = word;
-      },
-      process: { module: kernels, export: 'lb4_express' },
+export function expressNodes(lb: LbHandles, tables: TableAddresses, types: ChooserTypes): readonly NodeDeclaration[] {
+  const node = (family: 4 | 6, ordinary: string): NodeDeclaration => ({
+    name: `lb${family}-express`,
+    next: [ordinary],
+    fanOut: EXPRESS_FAN_OUT,
+    watches: `ip${family}-unicast`,
+    dataBytes: E.EXPRESS_BYTES,
+    init: (memory, data, worker) => {
+      memory.u32[(lb.blocks[worker]! + LB_ADJACENCIES) >>> 2] = tables.adjacencies;
+      const words: Array<[number, number]> = [
+        [E.EXPRESS_LB, lb.blocks[worker]!],
+        [E.EXPRESS_FIB, tables[`fib${family}`]],
+        [E.EXPRESS_ALL_PORTS, types[`lb${family}`]],
+        [E.EXPRESS_PER_PORT, types[`lb${family}-port`]],
+      ];
+      for (const [offset, word] of words) memory.u32[(data + offset) >>> 2] = word;
     },
-  ];
+    process: { module: kernels, export: `lb${family}_express` },
+  });
+  return [node(4, 'lb6-express'), node(6, 'ethernet-input')];
 }
 
-/** Packets of established flows go from the driver to the encap in one node. */
+/** Packets of established flows go from the driver to the encap in one node; what is not IPv4 goes past it to that of IPv6. */
 export const lbShortcuts: readonly Shortcut[] = [{ node: 'lb4-express', instead: 'ethernet-input' }];
 
 if (E.EXPRESS_PACKETS !== VECTOR_SIZE) throw new Error('EXPRESS_PACKETS must be VECTOR_SIZE');

@@ -1,6 +1,6 @@
 import { gre4, gre6 } from '@lbd/encap-gre';
 import { l3dsr } from '@lbd/encap-l3dsr';
-import { nat4 } from '@lbd/encap-nat';
+import { nat4, nat6 } from '@lbd/encap-nat';
 import { DPO_ADJACENCY4, DPO_ADJACENCY6, dpo, IpTables } from '@lbd/fib';
 import { FeatureTable } from '@lbd/graph';
 import { type SentPacket, TestBench } from '@lbd/graph/testing';
@@ -20,7 +20,7 @@ import { Arena, Epochs } from '@lbd/memory';
 import { addressBytes, parsePrefix } from '@lbd/packet';
 import { buildGraph, placeIn } from '../dataplane.ts';
 
-const ENCAPS: readonly Encap[] = [nat4, gre4, gre6, l3dsr];
+const ENCAPS: readonly Encap[] = [nat4, nat6, gre4, gre6, l3dsr];
 /** Servers are behind it. */
 const SERVERS = 3;
 const BUCKETS = 256;
@@ -62,7 +62,8 @@ export class ExpressWorld {
     for (let i = 0; i <= SERVERS; i++) {
       interfaces.add({ name: `if${i}`, up: true, ...(i === WITHOUT_MAC ? {} : { mac: macOf(i) }) });
     }
-    new FeatureTable(arena.memory, bench.graph, bench.layout).set('l4-checksum', WITH_FEATURE, true);
+    const features = new FeatureTable(arena.memory, bench.graph, bench.layout);
+    for (const node of ['l4-checksum', 'l4-checksum6']) features.set(node, WITH_FEATURE, true);
     tables.adjacencies.setLink(SERVERS, { mac: macOf(SERVERS), mtu: 1500, up: true });
     const epochs = new Epochs(arena, 1);
     const type = (name: string) => placeIn(fanOuts, 'dpo', name);
@@ -78,7 +79,8 @@ export class ExpressWorld {
       },
       addPrefix: (prefix: string, word: number) => {
         const { bytes, length } = parsePrefix(prefix);
-        tables.fib4.add(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), length, word);
+        if (bytes.length === 16) tables.fib6.add(bytes, length, word);
+        else tables.fib4.add(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), length, word);
       },
       removePrefix() {},
       addReturn() {},
@@ -105,7 +107,7 @@ export class ExpressWorld {
     const tables = new IpTables(arena);
     const handles = allocateLb(arena, { workers: 1, buckets: BUCKETS, maxVips: MAX_VIPS, maxServers: 4096 });
     const given = await Promise.all(
-      ENCAPS.map((encap) => encapOptions(encap, encap === nat4 ? { sessions: 4096 } : undefined)),
+      ENCAPS.map((encap) => encapOptions(encap, encap.name.startsWith('nat') ? { sessions: 4096 } : undefined)),
     );
     const encapStates = ENCAPS.map((encap, i) => encap.allocate?.(arena, given[i], tables.addresses));
     const plan = { drivers: [], ports: [], plugins: [], tables: tables.addresses, lb: handles, encapStates };
@@ -160,8 +162,10 @@ export class ExpressWorld {
         .map(({ node, name, value }) => `${node}: ${name} ${value}`),
       vips: [...memory.u64.slice(counters! >>> 3, (counters! >>> 3) + MAX_VIPS * 4)].map(Number),
       sticky: entriesOf(memory.u32.slice((sticky + 64) >>> 2, (sticky + 64 + BUCKETS * 64) >>> 2)),
-      sessions: this.#controls.get('nat4')?.usage?.(),
-      flows: [...(this.#controls.get('nat4')?.countFlows?.(Math.floor(this.now / 1000)) ?? [])],
+      sessions: [...this.#controls.values()].map((control) => control.usage?.()),
+      flows: [...this.#controls.values()].map((control) => [
+        ...(control.countFlows?.(Math.floor(this.now / 1000)) ?? []),
+      ]),
       free: memory.u32[(this.bench.layout.workers[0]!.block + 24) >>> 2],
     };
   }

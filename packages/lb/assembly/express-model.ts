@@ -1,0 +1,22 @@
+/** What the runs of both families have in common. */
+import { workerOf } from '@lbd/graph/assembly/abi.ts';
+import { INTERFACE_MAC, INTERFACE_SHIFT, WORKER_INTERFACES } from '@lbd/graph/src/layout.ts';
+import { MODEL_ETHERNET, MODEL_ETHERNET_MASK } from '../src/express-layout.ts';
+
+/** The six bytes of a MAC address in the eight that are loaded. */
+const MAC: u64 = 0xffffffffffff;
+/** The bit of it that a group's address has set. */
+const GROUP: u64 = 1;
+
+/**
+ * The first 16 bytes of a frame as they must be: for the interface, and what the last four are, of which `mask` counts. An
+ * interface without a MAC address (a capture file) takes all that are not for a group.
+ */
+export function modelEthernet(node: usize, model: usize, rx: u32, last: u32, mask: u32): void {
+  const interfaces: usize = load<u32>(workerOf(node), WORKER_INTERFACES);
+  const mac = load<u64>(interfaces + (<usize>rx << INTERFACE_SHIFT), INTERFACE_MAC) & MAC;
+  store<u64>(model, mac, MODEL_ETHERNET);
+  store<u64>(model, <u64>last << 32, MODEL_ETHERNET + 8);
+  store<u64>(model, mac == 0 ? GROUP : MAC, MODEL_ETHERNET_MASK);
+  store<u64>(model, <u64>mask << 32, MODEL_ETHERNET_MASK + 8);
+}
