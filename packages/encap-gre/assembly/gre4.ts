@@ -53,7 +53,7 @@ function usual(
   if (at == end || source == 0) return at;
   const type = load<u32>(serverOf(servers, metaOf(metadata, load<u32>(at))), AS_DPO) >> DPO_SHIFT;
   if (type <= <u32>DPO_PUNT) return at;
-  const fixed = fixedSum(source);
+  const fixed = fixedSum(source, OUTER_TTL);
   if (copied != 0) return marking(at, end, frames, metadata, servers, source, copied, fixed, type);
   for (; at < end; at += 4) {
     const buffer: usize = load<u32>(at);
@@ -61,7 +61,7 @@ function usual(
     const server = serverOf(servers, meta);
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
-    encapsulate(meta, dataOf(frames, buffer, meta), load<u32>(server, AS_ADDRESS4), source, fixed, 0, 0);
+    encapsulate(meta, dataOf(frames, buffer, meta), load<u32>(server, AS_ADDRESS4), source, fixed, 0, 0, OUTER_TTL);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -86,7 +86,8 @@ function marking(
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
     const ip = dataOf(frames, buffer, meta);
-    encapsulate(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixed, tosOf(ip, copied), flagsOf(ip, copied));
+    const to = load<u32>(server, AS_ADDRESS4);
+    encapsulate(meta, ip, to, source, fixed, tosOf(ip, copied), flagsOf(ip, copied), OUTER_TTL);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -99,38 +100,48 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
     return GRE_NEXT_DROP;
   }
   const to = load<u32>(server, AS_ADDRESS4);
-  encapsulate(meta, ip, to, source, fixedSum(source), tosOf(ip, copied), flagsOf(ip, copied));
+  const fixed = fixedSum(source, OUTER_TTL);
+  encapsulate(meta, ip, to, source, fixed, tosOf(ip, copied), flagsOf(ip, copied), OUTER_TTL);
   return toServer(node, meta, server, fanoutOf(node));
 }
 
 /** Sum of the outer header's words that are the same in all packets: version, length of the header, TTL, protocol, source. */
 // @ts-ignore: decorator
-@inline function fixedSum(source: u32): u32 {
-  return 0x45 + (OUTER_TTL | (PROTOCOL_GRE << 8)) + (source & 0xffff) + (source >>> 16);
+@inline export function fixedSum(source: u32, ttl: u32): u32 {
+  return 0x45 + (ttl | (PROTOCOL_GRE << 8)) + (source & 0xffff) + (source >>> 16);
 }
 
 // @ts-ignore: decorator
-@inline function tosOf(ip: usize, copied: u32): u32 {
+@inline export function tosOf(ip: usize, copied: u32): u32 {
   return innerTos(ip) & copied & 0xff;
 }
 
 /** Flags and fragment offset of the outer header, as they are stored. */
 // @ts-ignore: decorator
-@inline function flagsOf(ip: usize, copied: u32): u32 {
+@inline export function flagsOf(ip: usize, copied: u32): u32 {
   if ((copied & COPY_DF) == 0) return 0;
   return (load<u8>(ip) & 0x20) != 0 ? DF : load<u16>(ip, IP4_FRAGMENT) & DF;
 }
 
 /** Puts the outer header, without options and id, and GRE in front: three words of 8 bytes. */
 // @ts-ignore: decorator
-@inline function encapsulate(meta: usize, ip: usize, to: u32, source: u32, fixed: u32, tos: u32, flags: u32): void {
+@inline export function encapsulate(
+  meta: usize,
+  ip: usize,
+  to: u32,
+  source: u32,
+  fixed: u32,
+  tos: u32,
+  flags: u32,
+  ttl: u32,
+): void {
   const length: u32 = bswap<u16>(<u16>(<u32>load<u16>(meta, META_LENGTH) + GRE4_OVERHEAD));
   let sum = fixed + (tos << 8) + length + flags + (to & 0xffff) + (to >>> 16);
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = ~(sum + (sum >>> 16)) & 0xffff;
   const outer = ip - GRE4_OVERHEAD;
   const first: u32 = 0x45 | (tos << 8) | (length << 16);
-  const third: u32 = OUTER_TTL | (PROTOCOL_GRE << 8) | (sum << 16);
+  const third: u32 = ttl | (PROTOCOL_GRE << 8) | (sum << 16);
   store<u64>(outer, <u64>first | (<u64>flags << 48));
   store<u64>(outer, <u64>third | (<u64>source << 32), 8);
   store<u64>(outer, <u64>to | (<u64>greHeader(ip) << 32), 16);

@@ -56,7 +56,7 @@ function usual(
     const server = serverOf(servers, meta);
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
-    encapsulate(meta, dataOf(frames, buffer, meta), server, source, 0);
+    encapsulate(meta, dataOf(frames, buffer, meta), server, source, 0, OUTER_TTL);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -80,7 +80,7 @@ function marking(
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
     const ip = dataOf(frames, buffer, meta);
-    encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff);
+    encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff, OUTER_TTL);
     store<u32>(meta, dpo, META_DPO);
   }
   return at;
@@ -93,18 +93,25 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, lb: usize, 
     reason(node, meta, GRE_NO_SOURCE);
     return GRE_NEXT_DROP;
   }
-  encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff);
+  encapsulate(meta, ip, server, source, innerTos(ip) & copied & 0xff, OUTER_TTL);
   return toServer(node, meta, server, fanoutOf(node));
 }
 
 /** Puts the outer header and GRE in front. */
 // @ts-ignore: decorator
-@inline function encapsulate(meta: usize, ip: usize, server: usize, source: v128, trafficClass: u32): void {
+@inline export function encapsulate(
+  meta: usize,
+  ip: usize,
+  server: usize,
+  source: v128,
+  trafficClass: u32,
+  hopLimit: u32,
+): void {
   const payload: u32 = bswap<u16>(<u16>(<u32>load<u16>(meta, META_LENGTH) + (GRE6_OVERHEAD - IP6_BYTES)));
   // The traffic class lies across the first two bytes, behind the version; the flow label is 0.
   const first: u32 = 0x60 | (trafficClass >>> 4) | ((trafficClass & 15) << 12);
   const outer = ip - GRE6_OVERHEAD;
-  const second: u32 = payload | (PROTOCOL_GRE << 16) | (OUTER_TTL << 24);
+  const second: u32 = payload | (PROTOCOL_GRE << 16) | (hopLimit << 24);
   store<u64>(outer, <u64>first | (<u64>second << 32));
   v128.store(outer, source, IP6_SOURCE);
   v128.store(outer, v128.load(server, AS_ADDRESS), IP6_DESTINATION);

@@ -1,7 +1,7 @@
 import { defineEncap } from '@lbd/lb';
 import { PROTOCOL_GRE } from '@lbd/packet';
 import { GRE4_OVERHEAD, GRE6_OVERHEAD } from './layout.ts';
-import { greNode } from './nodes.ts';
+import { greExpressNode, greNode } from './nodes.ts';
 import { gre4Options, greOptions, greState } from './options.ts';
 
 const common = {
@@ -19,7 +19,8 @@ export const gre4 = defineEncap({
   overhead: GRE4_OVERHEAD,
   options: gre4Options,
   allocate: (_arena, options) => greState(options),
-  nodes: (lb, state) => [greNode('gre4', lb, state)],
+  nodes: (lb, state) => [greNode('gre4', lb, state), greExpressNode('gre4', lb, state)],
+  express: 'gre4-express',
 });
 
 /** The same over IPv6. */
@@ -31,5 +32,6 @@ export const gre6 = defineEncap({
   overhead: GRE6_OVERHEAD,
   options: greOptions,
   allocate: (_arena, options) => greState(options),
-  nodes: (lb, state) => [greNode('gre6', lb, state)],
+  nodes: (lb, state) => [greNode('gre6', lb, state), greExpressNode('gre6', lb, state)],
+  express: 'gre6-express',
 });

@@ -26,3 +26,7 @@ export const GRE_NEXT_DROP = 0;
 /** The first counters are `lookupCounters` of @lbd/fib: why a server's DPO is drop or punt. So many are they. */
 export const GRE_LOOKUP_COUNTERS = 7;
 export const GRE_NO_SOURCE = 7;
+
+/** Places of the next nodes of gre4-express and gre6-express. */
+export const EXPRESS_NEXT_OUTPUT = 0;
+export const EXPRESS_NEXT_ORDINARY = 1;

@@ -7,6 +7,19 @@ import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 import type { GreState } from './options.ts';
 
+/** The node that does so with usual packets, and sends them. */
+export function greExpressNode(name: 'gre4' | 'gre6', lb: LbHandles, state: GreState): NodeDeclaration {
+  const { dataBytes, init } = greNode(name, lb, state);
+  return {
+    name: `${name}-express`,
+    // in the order of EXPRESS_NEXT_
+    next: ['interface-output', name],
+    dataBytes: dataBytes!,
+    init: init!,
+    process: { module: kernels, export: `${name}_express` },
+  };
+}
+
 /** The node that puts outer headers in front of packets. */
 export function greNode(name: 'gre4' | 'gre6', lb: LbHandles, { copied }: GreState): NodeDeclaration {
   return {

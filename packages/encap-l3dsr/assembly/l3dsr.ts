@@ -106,7 +106,7 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
 
 /** DSCP of a server's VIP, where it is in the first two bytes of the header as loaded. */
 // @ts-ignore: decorator
-@inline function dscpOf(server: usize, vips: usize): u32 {
+@inline export function dscpOf(server: usize, vips: usize): u32 {
   return <u32>load<u8>(vips + (<usize>load<u32>(server, AS_VIP) << VIP_SHIFT), VIP_DSCP) << DSCP_SHIFT;
 }
 
@@ -115,7 +115,7 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
  * 3). Returns what the address adds to the complement of the L4 checksum, folded to 18 bits.
  */
 // @ts-ignore: decorator
-@inline function readdress(ip: usize, server: usize, dscp: u32): u32 {
+@inline export function readdress(ip: usize, server: usize, dscp: u32): u32 {
   const to = load<u32>(server, AS_ADDRESS4);
   const gone: u32 = ~load<u32>(ip, IP4_DESTINATION);
   const change = <u64>gone + <u64>to;
@@ -133,13 +133,13 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, vips: usize
 
 /** A checksum in place; see readdress() for `delta`. */
 // @ts-ignore: decorator
-@inline function patch(at: usize, delta: u32): void {
+@inline export function patch(at: usize, delta: u32): void {
   store<u16>(at, moved(load<u16>(at), delta));
 }
 
 /** That of UDP: 0 is none and stays so, and one that computes to 0 is sent as 0xffff (RFC 768; RFC 3828 the same). */
 // @ts-ignore: decorator
-@inline function patchUdp(l4: usize, delta: u32): void {
+@inline export function patchUdp(l4: usize, delta: u32): void {
   const checksum: u32 = load<u16>(l4, UDP_CHECKSUM);
   if (checksum == 0) return;
   const patched = moved(checksum, delta);

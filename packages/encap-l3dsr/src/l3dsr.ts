@@ -1,5 +1,5 @@
 import { defineEncap } from '@lbd/lb';
-import { l3dsrNode } from './nodes.ts';
+import { l3dsrExpressNode, l3dsrNode } from './nodes.ts';
 
 /**
  * Direct server return in layer 3: packets of IPv4 VIPs get the server's address, and a DSCP that tells the server which VIP
@@ -12,6 +12,7 @@ export const l3dsr = defineEncap({
   serverFamily: 4,
   overhead: 0,
   vip: { targetPort: 'refused', dscp: 'required' },
-  nodes: (lb) => [l3dsrNode(lb)],
+  nodes: (lb) => [l3dsrNode(lb), l3dsrExpressNode(lb)],
+  express: 'l3dsr-express',
   show: ({ dscp, prefix }) => `packets with DSCP ${dscp} are for ${prefix}`,
 });

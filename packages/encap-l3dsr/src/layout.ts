@@ -13,3 +13,7 @@ export const DCCP_BYTES = 12;
 
 /** The first counters are `lookupCounters` of @lbd/fib: why a server's DPO is drop or punt. So many are they. */
 export const L3DSR_LOOKUP_COUNTERS = 7;
+
+/** Places of the next nodes of l3dsr-express. */
+export const EXPRESS_NEXT_OUTPUT = 0;
+export const EXPRESS_NEXT_ORDINARY = 1;

@@ -6,6 +6,19 @@ import { describe } from '@lbd/packet';
 import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 
+/** The node that does so with usual packets, and sends them. */
+export function l3dsrExpressNode(lb: LbHandles): NodeDeclaration {
+  const { dataBytes, init } = l3dsrNode(lb);
+  return {
+    name: 'l3dsr-express',
+    // in the order of EXPRESS_NEXT_
+    next: ['interface-output', 'l3dsr'],
+    dataBytes: dataBytes!,
+    init: init!,
+    process: { module: kernels, export: 'l3dsr_express' },
+  };
+}
+
 /** The node that gives packets their server's address and their VIP's DSCP. */
 export function l3dsrNode(lb: LbHandles): NodeDeclaration {
   return {

@@ -106,9 +106,10 @@ export class ExpressWorld {
     const arena = Arena.create(256 * 1024 * 1024);
     const tables = new IpTables(arena);
     const handles = allocateLb(arena, { workers: 1, buckets: BUCKETS, maxVips: MAX_VIPS, maxServers: 4096 });
-    const given = await Promise.all(
-      ENCAPS.map((encap) => encapOptions(encap, encap.name.startsWith('nat') ? { sessions: 4096 } : undefined)),
-    );
+    const copy = { dscp: 'copy', ecn: 'copy', df: 'copy' };
+    const options = (name: string) =>
+      name.startsWith('nat') ? { sessions: 4096 } : keyed && name === 'gre4' ? copy : {};
+    const given = await Promise.all(ENCAPS.map((encap) => encapOptions(encap, options(encap.name))));
     const encapStates = ENCAPS.map((encap, i) => encap.allocate?.(arena, given[i], tables.addresses));
     const plan = { drivers: [], ports: [], plugins: [], tables: tables.addresses, lb: handles, encapStates };
     const graph = buildGraph(plan, { drivers: [], encaps: ENCAPS, encapPackages: [] });
@@ -163,9 +164,10 @@ export class ExpressWorld {
       vips: [...memory.u64.slice(counters! >>> 3, (counters! >>> 3) + MAX_VIPS * 4)].map(Number),
       sticky: entriesOf(memory.u32.slice((sticky + 64) >>> 2, (sticky + 64 + BUCKETS * 64) >>> 2)),
       sessions: [...this.#controls.values()].map((control) => control.usage?.()),
-      flows: [...this.#controls.values()].map((control) => [
-        ...(control.countFlows?.(Math.floor(this.now / 1000)) ?? []),
-      ]),
+      flows: [...this.#controls.values()].map((control) => {
+        const flows = control.countFlows?.(Math.floor(this.now / 1000)) ?? new Map<number, number>();
+        return [...flows].sort(([one], [other]) => one - other);
+      }),
       free: memory.u32[(this.bench.layout.workers[0]!.block + 24) >>> 2],
     };
   }
