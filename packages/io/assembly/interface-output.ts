@@ -35,11 +35,21 @@ export function interfaceOutput(node: usize, vector: usize, count: i32, nexts: u
   return allRuns(any, all);
 }
 
-/** The place of the first packet for another interface. */
-// @ts-ignore: decorator
-@inline function sameInterface(at: usize, end: usize, metadata: usize, tx: u32): usize {
-  while (at < end && <u32>load<u16>(metaOf(metadata, load<u32>(at)), META_TX) == tx) at += 4;
+/** The place of the first packet for another interface. Four at a time: the loop itself costs as much as a look at a packet. */
+function sameInterface(at: usize, end: usize, metadata: usize, tx: u32): usize {
+  for (; at + 16 <= end; at += 16) {
+    const a = txOf(metadata, load<u32>(at)) ^ tx;
+    const b = txOf(metadata, load<u32>(at, 4)) ^ tx;
+    const c = txOf(metadata, load<u32>(at, 8)) ^ tx;
+    const d = txOf(metadata, load<u32>(at, 12)) ^ tx;
+    if ((a | b) | (c | d)) break;
+  }
+  while (at < end && txOf(metadata, load<u32>(at)) == tx) at += 4;
   return at;
+}
+// @ts-ignore: decorator
+@inline function txOf(metadata: usize, buffer: usize): u32 {
+  return load<u16>(metaOf(metadata, buffer), META_TX);
 }
 
 // @ts-ignore: decorator
