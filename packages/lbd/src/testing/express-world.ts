@@ -75,7 +75,7 @@ export class ExpressWorld {
       track: (address: string, changed: (dpo: number, mtu: number) => void) => {
         this.#ways.set(address, changed);
         changed(this.#toServer(address), 1500);
-        return { close() {} };
+        return { stop() {} };
       },
       addPrefix: (prefix: string, word: number) => {
         const { bytes, length } = parsePrefix(prefix);
