@@ -7,6 +7,9 @@ const CONFIRM_SECONDS = 10;
 /** Neighbours confirmed at a time. */
 const CONFIRM_MOST = 256;
 
+/** States of neighbours that need no resolving. */
+const SURE: ReadonlySet<string> = new Set(['permanent', 'noarp', 'reachable', 'delay', 'probe']);
+
 /**
  * The kernel's links, addresses, routes and neighbours, followed as they change. What lbd sends does not go through the
  * kernel, so it does not see that neighbours are in use: lbd asks it to confirm those that have become stale.
@@ -48,7 +51,10 @@ export class KernelWorld implements World {
 
   resolve(interfaceIndex: number, address: string): void {
     const ifindex = this.#ports[interfaceIndex]?.ifindex ?? 0;
-    if (ifindex !== 0) this.#ask(ifindex, address);
+    // Asked for one that it knows for good, the kernel would forget it and look for it: the gateway of a route that came before
+    // its neighbour is such a one.
+    const known = this.#mirror.neighbour(ifindex, address);
+    if (ifindex !== 0 && !SURE.has(known?.state ?? '')) this.#ask(ifindex, address);
   }
 
   tick(): void {

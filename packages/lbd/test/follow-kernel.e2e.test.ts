@@ -5,6 +5,9 @@ const VIP = '10.10.3.3/32 protocol udp port 5353';
 /** An address that two servers have, so that a route decides which of them gets the packets. */
 const ANYCAST = '172.16.0.1';
 
+/** A gateway that answers nobody, which the host knows for good. */
+const SILENT = '192.168.1.77';
+
 labSuite(describe, 'xdp', 'routes and neighbours of the kernel, under traffic', () => {
   let lab: BalancerLab;
   let lbd: Daemon;
@@ -19,7 +22,11 @@ labSuite(describe, 'xdp', 'routes and neighbours of the kernel, under traffic', 
       await actor.call('udpEcho', { port: 53, address: ANYCAST });
       await actor.call('udpEcho', { port: 53, address: `192.168.1.${index + 1}` });
     }
-    await lab.host.ip(`route add ${ANYCAST}/32 via 192.168.1.1`);
+    await lab.host.ip(
+      `route add ${ANYCAST}/32 via 192.168.1.1`,
+      `neigh add ${SILENT} lladdr 02:00:00:00:00:77 nud permanent dev lan0`,
+      `route add 172.16.0.7/32 via ${SILENT}`,
+    );
     lbd = await lab.start({
       ...lab.config({ driver: 'af_xdp' }),
       commands: [`lb vip ${VIP} encap nat4 type clusterip target_port 53`],
@@ -42,6 +49,13 @@ labSuite(describe, 'xdp', 'routes and neighbours of the kernel, under traffic', 
 
   /** The first packet to a server that nobody has spoken to is given up for the question where it is. */
   const warmUp = () => waitFor('all answers', async () => (await load(1)).answered === 4);
+
+  it('leave alone what the host knows for good', async () => {
+    // Longer than the kernel would ask for it.
+    await sleep(4000);
+    expect(String(await lab.host.exec('ip', ['neigh', 'show', SILENT]))).toMatch(/02:00:00:00:00:77.*PERMANENT/);
+    expect(await lbd.command('show ip fib')).toMatch(/172\.16\.0\.7\/32\s+via 192\.168\.1\.77 lan0 02:00:00:00:00:77/);
+  });
 
   it('follow a route that changes: the same flows go the new way', async () => {
     await lbd.command(`lb as ${VIP} ${ANYCAST}`);
