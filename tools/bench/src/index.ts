@@ -1,9 +1,13 @@
+import { latencyBench } from './latency/bench.ts';
 import { memoryBench } from './memory/bench.ts';
 import { parseOptions, USAGE } from './options.ts';
 import { compare, type Figure, makeReport, readReport, writeReport } from './report.ts';
+import { scaleBench } from './scale/bench.ts';
 import { vethBench } from './veth/bench.ts';
 
 const DEFAULT_VETH_FLOWS = [1 << 14];
+const DEFAULT_ROUNDS = 7;
+const DEFAULT_SCALE_ROUNDS = 3;
 const DEFAULT_FLOWS = [1, 1 << 14, 1 << 20];
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -19,7 +23,7 @@ async function main(argv: readonly string[]): Promise<void> {
       {
         cases: options.cases,
         flows: options.flows ?? DEFAULT_FLOWS,
-        pairs: options.rounds,
+        pairs: options.rounds ?? DEFAULT_ROUNDS,
         milliseconds: options.milliseconds ?? 1000,
       },
       print,
@@ -29,11 +33,24 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   if (options.benchmarks.has('veth')) {
     for (const flows of options.flows ?? DEFAULT_VETH_FLOWS) {
-      const { rounds, milliseconds = 2000 } = options;
+      const { rounds = DEFAULT_ROUNDS, milliseconds = 2000 } = options;
       const measured = await vethBench({ flows, rounds, milliseconds }, print);
       if (!measured) break;
       figures.push(...measured.figures);
       details[`veth flows=${flows}`] = measured.results;
+    }
+  }
+  if (options.benchmarks.has('scale')) {
+    const measured = await scaleBench({ only: options.scales, rounds: options.rounds ?? DEFAULT_SCALE_ROUNDS }, print);
+    figures.push(...measured.figures);
+    details.scale = measured.results;
+  }
+  if (options.benchmarks.has('latency')) {
+    const { rounds = DEFAULT_ROUNDS, milliseconds = 1000 } = options;
+    const measured = await latencyBench({ rounds, milliseconds }, print);
+    if (measured) {
+      figures.push(...measured.figures);
+      details.latency = measured.results;
     }
   }
   const report = makeReport(figures, details);

@@ -1,26 +1,35 @@
 import { parseArgs } from 'node:util';
 import { CASES } from './memory/cases.ts';
+import { MEASURES } from './scale/measures.ts';
+
+export const BENCHMARKS = ['memory', 'veth', 'scale', 'latency'] as const;
+export type Benchmark = (typeof BENCHMARKS)[number];
 
 export interface Options {
-  readonly benchmarks: ReadonlySet<'memory' | 'veth'>;
+  readonly benchmarks: ReadonlySet<Benchmark>;
   /** Ways through the graph in memory. */
   readonly cases: readonly string[] | undefined;
+  /** Measurements of `scale`. */
+  readonly scales: readonly string[] | undefined;
   readonly flows: readonly number[] | undefined;
-  readonly rounds: number;
+  readonly rounds: number | undefined;
   /** Length of one measurement. */
   readonly milliseconds: number | undefined;
   readonly json: string | undefined;
   readonly against: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [memory] [veth] [options]
+export const USAGE = `npm run bench -- [memory] [veth] [scale] [latency] [options]
 
   memory           the graph in memory, in turn with the C reference
   veth             lbd, kernel forwarding and nftables over veth (needs root)
-                   Neither named: both.
+  scale            big configurations and tables, at half and at full size
+  latency          a round trip over veth at low load, in turn with others (needs root)
+                   None named: memory and veth.
   --cases <name,...>  ways through the graph in memory (all): ${CASES.map(({ name }) => name).join(' ')}
+  --scales <name,...> measurements of scale (all): ${MEASURES.map(({ name }) => name).join(' ')}
   --flows <n,...>  numbers of flows, powers of two (memory: 1,16384,1048576; veth: 16384)
-  --rounds <n>     rounds of measurements in turn (7)
+  --rounds <n>     rounds of measurements in turn (7; scale: 3)
   --ms <n>         length of one measurement in milliseconds (memory: 1000; veth: 2000)
   --json <file>    write all that was measured
   --against <file> compare with what an earlier run wrote
@@ -35,13 +44,16 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   const { values, positionals } = parse(argv);
   if (values.help) return 'help';
   for (const name of positionals) {
-    if (name !== 'memory' && name !== 'veth') throw new UsageError(`benchmark ${name}: there are memory and veth`);
+    if (!(BENCHMARKS as readonly string[]).includes(name)) {
+      throw new UsageError(`benchmark ${name}: there are ${BENCHMARKS.join(', ')}`);
+    }
   }
   return {
-    benchmarks: new Set(positionals.length > 0 ? (positionals as Array<'memory' | 'veth'>) : ['memory', 'veth']),
-    cases: values.cases?.split(',').map(caseName),
+    benchmarks: new Set(positionals.length > 0 ? (positionals as Benchmark[]) : ['memory', 'veth']),
+    cases: values.cases?.split(',').map((name) => known('--cases', name, CASES)),
+    scales: values.scales?.split(',').map((name) => known('--scales', name, MEASURES)),
     flows: values.flows?.split(',').map(flowCount),
-    rounds: positive('--rounds', values.rounds ?? '7'),
+    rounds: values.rounds === undefined ? undefined : positive('--rounds', values.rounds),
     milliseconds: values.ms === undefined ? undefined : positive('--ms', values.ms),
     json: values.json,
     against: values.against,
@@ -55,6 +67,7 @@ function parse(argv: readonly string[]) {
       allowPositionals: true,
       options: {
         cases: { type: 'string' },
+        scales: { type: 'string' },
         flows: { type: 'string' },
         rounds: { type: 'string' },
         ms: { type: 'string' },
@@ -74,9 +87,9 @@ function positive(option: string, text: string): number {
   return n;
 }
 
-function caseName(name: string): string {
-  const known = CASES.map((one) => one.name);
-  if (!known.includes(name)) throw new UsageError(`--cases ${name}: there are ${known.join(', ')}`);
+function known(option: string, name: string, all: ReadonlyArray<{ readonly name: string }>): string {
+  const names = all.map((one) => one.name);
+  if (!names.includes(name)) throw new UsageError(`${option} ${name}: there are ${names.join(', ')}`);
   return name;
 }
 

@@ -34,13 +34,16 @@ export class Templates {
   readonly flows: number;
   readonly #memory: Memory;
   readonly #family: 4 | 6;
+  #vips: number;
   #renewed = 0;
 
-  constructor(arena: Arena, flows: number, family: 4 | 6 = 4) {
+  /** @param vips so many VIPs (IPv4), one address after the other, take the flows in turn */
+  constructor(arena: Arena, flows: number, family: 4 | 6 = 4, vips = 1) {
     this.address = arena.allocate('bench: templates', flows * TEMPLATE_BYTES);
     this.flows = flows;
     this.#memory = arena.memory;
     this.#family = family;
+    this.#vips = vips;
     this.fill(false);
   }
 
@@ -60,12 +63,20 @@ export class Templates {
     // The last four bytes of the client's address count the flows.
     const low = L3 + (family === 4 ? (reply ? 16 : 12) : reply ? 36 : 20);
     const first = new DataView(addressBytes(client).buffer).getUint32(family === 4 ? 0 : 12);
+    const firstVip = new DataView(headers.buffer, headers.byteOffset).getUint32(L3 + 16);
     for (let flow = 0; flow < this.flows; flow++) {
       const at = this.address + flow * TEMPLATE_BYTES;
       u8.set(headers, at);
       view.setUint32(at + low, first + flow);
+      if (this.#vips > 1) view.setUint32(at + L3 + 16, firstVip + (flow % this.#vips));
       if (family === 4) view.setUint16(at + L3 + 10, headerChecksum(u8, at + L3));
     }
+  }
+
+  /** Writes all anew, for so many VIPs. */
+  spread(vips: number): void {
+    this.#vips = vips;
+    this.fill(false);
   }
 
   /** Gives so many flows, in turn, another source port: they end, and new ones begin. */

@@ -18,7 +18,7 @@ export interface Device {
 }
 
 /** Runs a program on the device's core. */
-function onCore({ dut }: Site, command: string, args: readonly string[]): Running {
+export function onCore({ dut }: Site, command: string, args: readonly string[]): Running {
   return dut.spawn('taskset', ['-c', String(DEVICE_CORE), command, ...args]);
 }
 
