@@ -5,6 +5,7 @@
       'sources': [
         'addon/addon.cc',
         'addon/bpf.cc',
+        'addon/clock.cc',
         'addon/interface.cc',
         'addon/packet.cc',
         'addon/poll.cc',

@@ -2,6 +2,7 @@
 
 static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   defineBpf(exports);
+  defineClock(exports);
   defineInterface(exports);
   definePacket(exports);
   definePoll(exports);

@@ -55,6 +55,7 @@ inline void define(Napi::Object& exports, const char* name, Function function) {
 }
 
 void defineBpf(Napi::Object& exports);
+void defineClock(Napi::Object& exports);
 void defineInterface(Napi::Object& exports);
 void definePacket(Napi::Object& exports);
 void definePoll(Napi::Object& exports);

@@ -54,6 +54,7 @@ export interface Addon {
   eventDrain(fd: number): number;
   close(fd: number): number;
   adviseHugePages(area: Uint8Array): number;
+  clockReader(cell: Float64Array): (() => void) | number;
 
   netlinkOpen(protocol: number, groups: Uint32Array): number;
   netlinkSend(fd: number, message: Uint8Array): number;

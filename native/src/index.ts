@@ -1,5 +1,6 @@
 export { AddonMissingError } from './addon.ts';
 export * from './bpf.ts';
+export { clockReader } from './clock.ts';
 export * from './interface.ts';
 export { type NetlinkOptions, NetlinkSocket } from './netlink-socket.ts';
 export * from './packet-socket.ts';

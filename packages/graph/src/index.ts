@@ -1,4 +1,4 @@
-export { type Clock, monotonicClock, secondsAt } from './clock.ts';
+export { type Clock, type ClockCell, cellOf, monotonicClock, secondsAt } from './clock.ts';
 export { GraphError, type GraphErrorCode } from './errors.ts';
 export { FreeStack } from './free-stack.ts';
 export { type Counter, Graph, type LinkedArc, type LinkedGraph, type LinkedNode } from './graph.ts';

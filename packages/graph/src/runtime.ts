@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Memory } from '@lbd/memory';
-import { type Clock, monotonicClock, secondsAt } from './clock.ts';
+import { type Clock, type ClockCell, cellOf, monotonicClock, secondsAt } from './clock.ts';
 import { makeContext } from './context.ts';
 import { GraphError } from './errors.ts';
 import type { LinkedGraph, LinkedNode } from './graph.ts';
@@ -67,13 +67,15 @@ export interface RuntimeOptions {
   readonly onFailure?: (failure: NodeFailure) => void;
   /** Receives what nodes post() to the control plane. */
   readonly onPost?: (message: unknown) => void;
-  /** The system's monotonic clock unless told. For tests and replay. */
-  readonly clock?: Clock;
+  /** The system's monotonic clock unless told; a cell, where the garbage collector is to have nothing to do. */
+  readonly clock?: Clock | ClockCell;
 }
 
 /** Runs a linked graph in one thread. */
 export class Runtime {
   readonly tracer = new Tracer();
+  /** Milliseconds of the clock at which the last breath began: one element. */
+  readonly breathed: Float64Array = new Float64Array(1);
   readonly #memory: Memory;
   readonly #worker: WorkerLayout;
   readonly #nodes: RunningNode[];
@@ -81,7 +83,9 @@ export class Runtime {
   readonly #spare: number[];
   readonly #nextSlots: Uint16Array<SharedArrayBuffer>;
   readonly #packet: PacketView;
-  readonly #clock: Clock;
+  readonly #clock: ClockCell;
+  /** Milliseconds: when the last thing that took time had ended. In an array, so that it never becomes an object. */
+  readonly #since = new Float64Array(1);
   readonly #drop: number;
   readonly #onFailure: (failure: NodeFailure) => void;
   /** No node before this one has packets pending. */
@@ -97,7 +101,8 @@ export class Runtime {
   ) {
     this.#memory = memory;
     this.#worker = layout.workers[worker]!;
-    this.#clock = options.clock ?? monotonicClock();
+    const { clock = monotonicClock() } = options;
+    this.#clock = typeof clock === 'function' ? cellOf(clock) : clock;
     this.#spare = [...this.#worker.vectors];
     const { nexts } = this.#worker;
     this.#nextSlots = memory.u16.subarray(nexts >>> 1, (nexts >>> 1) + L.VECTOR_SIZE);
@@ -132,9 +137,8 @@ export class Runtime {
 
   /** Polls every input once and moves what came to the end of the graph. Returns the packets that came in. */
   breathe(): number {
-    const now = this.#tick();
+    this.#tick();
     let received = 0;
-    let t0 = now;
     for (const input of this.#inputs) {
       const vector = this.#spare.pop()!;
       const count = input.process(input.block, vector, L.VECTOR_SIZE, this.#worker.nexts);
@@ -143,11 +147,10 @@ export class Runtime {
         continue;
       }
       received += count;
-      if (this.tracer.active) this.#pick(input, vector, count, now);
+      if (this.tracer.active) this.#pick(input, vector, count);
       this.#handOver(this.#entry(input), vector, count);
-      t0 = this.#account(input, count, t0);
-      this.#dispatch(t0);
-      t0 = this.#clock();
+      this.#account(input, count);
+      this.#dispatch();
     }
     return received;
   }
@@ -159,9 +162,8 @@ export class Runtime {
   }
 
   /** Moves packets that are pending in nodes, lowest rank first, until none is left. */
-  #dispatch(since: number): void {
+  #dispatch(): void {
     const nodes = this.#nodes;
-    let t0 = since;
     while (this.#cursor < nodes.length) {
       const node = nodes[this.#cursor]!;
       let vector = node.full.pop();
@@ -176,7 +178,7 @@ export class Runtime {
         node.open = 0;
       }
       this.#run(node, vector, count);
-      t0 = this.#account(node, count, t0);
+      this.#account(node, count);
     }
   }
 
@@ -261,7 +263,8 @@ export class Runtime {
 
   /** Notes a trap, and disables the node if it has trapped too often of late: else it would cost time for ever. */
   #trapped(node: RunningNode, why: string): void {
-    const now = this.#clock();
+    this.#clock.read();
+    const now = this.#clock.ms[0]!;
     const first = node.traps === undefined;
     node.traps ??= [];
     node.traps.push(now);
@@ -271,7 +274,8 @@ export class Runtime {
     if (first || node.disabled) this.#onFailure({ node: node.name, why, disabled: node.disabled });
   }
 
-  #pick(input: RunningNode, vector: number, count: number, now: number): void {
+  #pick(input: RunningNode, vector: number, count: number): void {
+    const now = this.breathed[0]!;
     const { u32 } = this.#memory;
     for (let i = 0, at = vector >>> 2; i < count; i++) {
       const packet = this.#packet.at(u32[at + i]!);
@@ -300,22 +304,25 @@ export class Runtime {
     }
   }
 
-  /** Books a call of a node; returns the time now. */
-  #account(node: RunningNode, packets: number, t0: number): number {
-    const t1 = this.#clock();
+  /** Books a call of a node: all the time since the last one. */
+  #account(node: RunningNode, packets: number): void {
+    const { ms } = this.#clock;
+    this.#clock.read();
     const { f64 } = this.#memory;
     f64[node.stats]! += 1;
     f64[node.stats + 1]! += packets;
-    f64[node.stats + 2]! += (t1 - t0) * 1e6;
-    return t1;
+    f64[node.stats + 2]! += (ms[0]! - this.#since[0]!) * 1e6;
+    this.#since[0] = ms[0]!;
   }
 
-  #tick(): number {
-    const now = this.#clock();
+  #tick(): void {
+    this.#clock.read();
+    const now = this.#clock.ms[0]!;
+    this.#since[0] = now;
+    this.breathed[0] = now;
     const at = this.#worker.block >>> 2;
     this.#memory.u32[at + (L.WORKER_NOW >> 2)] = secondsAt(now);
     this.#memory.u32[at + (L.WORKER_NOW_MS >> 2)] = Math.floor(now);
-    return now;
   }
 
   #bind(

@@ -1,6 +1,6 @@
 /** The worker thread: builds the same graph as the main thread over the same memory, and runs it. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Runtime } from '@lbd/graph';
+import { type ClockCell, Runtime } from '@lbd/graph';
 import { runLbTask } from '@lbd/lb';
 import { Memory, WorkerEpoch } from '@lbd/memory';
 import { buildGraph, loadParts } from '../dataplane.ts';
@@ -18,7 +18,9 @@ const drivers = parts.drivers.map((driver) => {
   const ports = start.plan.ports.filter((port) => port.driver === driver.name);
   return driver.worker(ports, memory, start.index);
 });
+const clock = await clockCell();
 const runtime = new Runtime(memory, graph, start.layout, start.index, start.modules, {
+  ...(clock && { clock }),
   onPost: (message) => send({ kind: 'post', message }),
   onFailure: (failure) => send({ kind: 'failed', failure }),
 });
@@ -38,6 +40,14 @@ new WorkerLoop({
 }).run();
 for (const driver of drivers) driver.close?.();
 port.close();
+
+/** A clock that allocates nothing, where there is the addon: drivers that are not for speed do without. */
+async function clockCell(): Promise<ClockCell | undefined> {
+  if (start.eventFd < 0) return undefined;
+  const { clockReader } = await import('@lbd/native');
+  const ms = new Float64Array(1);
+  return { ms, read: clockReader(ms) };
+}
 
 /** How to sleep until a driver has packets, if any driver can tell. */
 async function waiter(): Promise<((milliseconds: number) => void) | undefined> {

@@ -8,6 +8,7 @@ import {
   Runtime,
 } from '@lbd/graph';
 import type { Arena } from '@lbd/memory';
+import { clockReader } from '@lbd/native';
 import type { Pool } from './nodes.ts';
 
 /** What a node took: nanoseconds per packet that came in, and packets each time it was called. */
@@ -41,7 +42,9 @@ export class Rig {
   static async create(arena: Arena, graph: Graph, pool: Pool): Promise<Rig> {
     const linked = graph.link();
     const layout = allocateGraph(arena, linked, { workers: 1, buffersPerWorker: BUFFERS });
-    const runtime = new Runtime(arena.memory, linked, layout, 0, await compileKernels(linked));
+    const ms = new Float64Array(1);
+    const clock = { ms, read: clockReader(ms) };
+    const runtime = new Runtime(arena.memory, linked, layout, 0, await compileKernels(linked), { clock });
     return new Rig(linked, layout, runtime, new GraphStats(arena.memory, linked, layout), pool);
   }
 
