@@ -81,11 +81,22 @@ export interface NodeRuntime {
   readonly nanoseconds: number;
 }
 
+/** How long packets may have waited for a worker: times between the beginnings of its breaths, sleep left out. */
+export interface WorkerPauses {
+  /** Milliseconds. */
+  readonly longest: number;
+  /** All together, milliseconds, since the worker began. */
+  readonly sum: number;
+  /** How many: first those shorter than a microsecond, then less than 2, 4, 8, ... microseconds, at last all longer ones. */
+  readonly counts: readonly number[];
+}
+
 export interface WorkerRuntime {
   readonly worker: number;
   /** Seconds since the start or the last `clear runtime`. */
   readonly seconds: number;
   readonly breaths: number;
+  readonly pauses: WorkerPauses;
   readonly sleeps: number;
   readonly freeBuffers: number;
   readonly buffers: number;

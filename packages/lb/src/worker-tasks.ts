@@ -4,18 +4,39 @@ import type { LbTask } from './host.ts';
 import * as L from './layout.ts';
 import type { LbHandles } from './tables.ts';
 
-/** Does what the control plane asks of one worker; called in that worker, between vectors. */
-export function runLbTask(memory: Memory, lb: LbHandles, worker: number, task: LbTask): void {
+/** Sticky buckets that are gone through between two breaths: some tens of microseconds. */
+const FLUSH_BUCKETS = 1024;
+
+/**
+ * Begins what the control plane asks of one worker. Returns a function to be called in that worker, between vectors, until it
+ * returns true: then all is done. Packets go on between the calls; what they establish meanwhile is by what is published now,
+ * so nothing has to be gone through twice.
+ */
+export function beginLbTask(memory: Memory, lb: LbHandles, worker: number, task: LbTask): () => boolean {
   const at = (lb.blocks[worker]! + L.LB_STICKY) >>> 2;
-  const table = StickyTable.attach(memory, memory.u32[at]!);
-  if (task.kind === 'lb-flush') {
-    const { servers, vip } = task;
-    const wanted = servers && new Set(servers);
-    if (wanted) table.flush((entry) => wanted.has(entry.as), 0);
-    else table.flush(vip === undefined ? {} : { vip }, 0);
-    return;
+  if (task.kind === 'lb-sticky') {
+    return () => {
+      // In one go: flows that were moved must not change behind our back.
+      const address = task.tables[worker]!;
+      StickyTable.attach(memory, memory.u32[at]!).copyTo(StickyTable.attach(memory, address), task.now);
+      Atomics.store(memory.u32, at, address);
+      return true;
+    };
   }
-  const address = task.tables[worker]!;
-  table.copyTo(StickyTable.attach(memory, address), task.now);
-  Atomics.store(memory.u32, at, address);
+  const { servers, vip } = task;
+  const chosen = servers && new Set(servers);
+  const wanted = (as: number, of: number) => (chosen?.has(as) ?? true) && (vip === undefined || of === vip);
+  const table = StickyTable.attach(memory, memory.u32[at]!);
+  let from = 0;
+  return () => {
+    table.flushPart(wanted, from, from + FLUSH_BUCKETS);
+    from += FLUSH_BUCKETS;
+    return from >= table.buckets;
+  };
+}
+
+/** Does all of it at once. */
+export function runLbTask(memory: Memory, lb: LbHandles, worker: number, task: LbTask): void {
+  const step = beginLbTask(memory, lb, worker, task);
+  while (!step());
 }

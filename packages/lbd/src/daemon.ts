@@ -226,7 +226,7 @@ function serve(
   log: Log,
   onFault: (error: unknown) => void,
 ): Promise<ControlServer> {
-  const metrics = metricsPage({ lbd, counters: () => view.counters() });
+  const metrics = metricsPage({ lbd, counters: () => view.counters(), pauses: () => view.pauses() });
   return serveControl(lbd, {
     socket: config.control.socket,
     version,

@@ -1,5 +1,5 @@
-import type { Lbd, NodeCounter, VipState } from '@lbd/control';
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { Lbd, NodeCounter, VipState, WorkerPauses } from '@lbd/control';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 
 type Labels = Record<string, string | number>;
 type Sample = readonly [Labels, number];
@@ -8,10 +8,12 @@ type Sample = readonly [Labels, number];
 export interface MetricSources {
   readonly lbd: Lbd;
   readonly counters: () => readonly NodeCounter[];
+  /** By worker. */
+  readonly pauses: () => readonly WorkerPauses[];
 }
 
 /** The metrics page, in Prometheus' text format. Names carry their units; nothing is computed until the page is asked for. */
-export function metricsPage({ lbd, counters }: MetricSources): () => Promise<string> {
+export function metricsPage({ lbd, counters, pauses }: MetricSources): () => Promise<string> {
   const registry = new Registry();
   const add = (Kind: typeof Counter | typeof Gauge, name: string, help: string, samples: () => Promise<Sample[]>) => {
     const labelNames: string[] = labelsOf[name] ?? [];
@@ -43,6 +45,8 @@ export function metricsPage({ lbd, counters }: MetricSources): () => Promise<str
     'Packet buffers of the worker',
     workers((w) => w.buffers),
   );
+
+  registry.registerMetric(pauseHistogram(pauses));
 
   add(Counter, 'lbd_node_events_total', 'What nodes counted: why packets were dropped or punted, and more', async () =>
     counters()
@@ -98,6 +102,32 @@ export function metricsPage({ lbd, counters }: MetricSources): () => Promise<str
   add(Gauge, 'lbd_nat_sessions', 'NAT sessions', sessions('sessions'));
   add(Gauge, 'lbd_nat_capacity_sessions', 'NAT sessions that there is room for', sessions('capacity'));
   return () => registry.metrics();
+}
+
+/** prom-client's own histograms observe values one by one; the workers have counted already. */
+function pauseHistogram(pauses: MetricSources['pauses']): Metric {
+  const name = 'lbd_worker_pause_seconds';
+  const get = async () => ({
+    name,
+    help: 'Times between the beginnings of a worker’s breaths, in which packets wait; sleep left out',
+    type: 'histogram',
+    aggregator: 'sum',
+    values: pauses().flatMap(({ sum, counts }, worker) => {
+      let below = 0;
+      const buckets = counts.map((count, k) => {
+        below += count;
+        // Bucket k is for less than 2^k microseconds, the last for all.
+        const le = k === counts.length - 1 ? '+Inf' : 2 ** k / 1e6;
+        return { metricName: `${name}_bucket`, labels: { worker, le }, value: below };
+      });
+      return [
+        ...buckets,
+        { metricName: `${name}_sum`, labels: { worker }, value: sum / 1000 },
+        { metricName: `${name}_count`, labels: { worker }, value: below },
+      ];
+    }),
+  });
+  return { name, get, reset() {}, collect() {} } as unknown as Metric;
 }
 
 const INTERFACE_METRICS = [

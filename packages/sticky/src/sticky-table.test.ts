@@ -225,6 +225,20 @@ describe('StickyTable', () => {
     expect(table!.state(flows[1]!, 1020)).toBe(0);
   });
 
+  it('flushes part by part what a flush of all at once would', () => {
+    const all = StickyTable.create(bench.arena, { buckets: 64 });
+    const parts = StickyTable.create(bench.arena, { buckets: 64 });
+    const asked = Array.from({ length: 200 }, (_, i) => ({ hash: i * 7919, vip: i % 5, newflow: 1 + (i % 7) }));
+    for (const table of [all, parts]) bench.run(table, asked, 1000);
+    const wanted = (as: number, vip: number) => as === 3 || vip === 2;
+    const ended = [0, 10, 20, 30, 40, 50, 60].map((from) => parts.flushPart(wanted, from, from + 10));
+    expect(ended.reduce((sum, n) => sum + n)).toBe(all.flush(({ as, vip }) => wanted(as, vip), 0));
+    expect([...parts.entries(1000)]).toEqual([...all.entries(1000)]);
+    expect(parts.flushPart(() => true, 63, 1000)).toBe(
+      [...all.entries(1000)].filter(({ hash }) => hash % 64 === 63).length,
+    );
+  });
+
   it('flushes by any predicate', () => {
     const table = StickyTable.create(bench.arena, { buckets: 16 });
     bench.run(

@@ -61,6 +61,7 @@ options of gre4:
   it('show runtime leaves out nodes that did not run', async () => {
     expect(await text('show runtime')).toBe(
       `worker 0: 2.0 s, 10 breaths, 1 sleeps, buffers 100 free of 128
+pauses: longest 0.250 ms; below 2 us 6, below 4 us 3, below 256 us 1
 Name        State   Calls  Packets  Packets/Call  ns/Packet
 ip4-lookup  active      4       10           2.5       12.5`,
     );

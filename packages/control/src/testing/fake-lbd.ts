@@ -40,7 +40,17 @@ export function fakeLbd(calls: unknown[][] = []): Lbd {
     dataplane: {
       version: () => ({ version: '1.2.3', node: 'v20.20.2', workers: 1, uptime: 61.5 }),
       runtime: () => ({
-        workers: [{ worker: 0, seconds: 2, breaths: 10, sleeps: 1, freeBuffers: 100, buffers: 128 }],
+        workers: [
+          {
+            worker: 0,
+            seconds: 2,
+            breaths: 10,
+            sleeps: 1,
+            pauses: { longest: 0.25, sum: 1, counts: [0, 6, 3, 0, 0, 0, 0, 0, 1, 0] },
+            freeBuffers: 100,
+            buffers: 128,
+          },
+        ],
         nodes: [
           { worker: 0, name: 'ip4-lookup', state: 'active', calls: 4, packets: 10, nanoseconds: 125 },
           { worker: 0, name: 'drop', state: 'active', calls: 0, packets: 0, nanoseconds: 0 },

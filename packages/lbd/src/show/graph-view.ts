@@ -1,4 +1,4 @@
-import type { NodeCounter, NodeInfo, Runtime } from '@lbd/control';
+import type { NodeCounter, NodeInfo, Runtime, WorkerPauses } from '@lbd/control';
 import { type GraphLayout, GraphStats, isKernel, type LinkedGraph, WORKER_FREE_COUNT } from '@lbd/graph';
 import type { Memory } from '@lbd/memory';
 
@@ -12,7 +12,12 @@ interface Booked {
 export interface WorkerFigures {
   readonly breaths: number;
   readonly sleeps: number;
+  readonly pauses: WorkerPauses;
+  forgetLongest(): void;
 }
+
+/** Those of its figures that are counted from the last clear. */
+type WorkerBase = Pick<WorkerFigures, 'breaths' | 'sleeps' | 'pauses'>;
 
 /**
  * The graph as `show runtime`, `show errors` and `show node` have it. Workers write the counters; clearing them remembers
@@ -24,7 +29,7 @@ export class GraphView {
   readonly #memory: Memory;
   readonly #stats: GraphStats;
   readonly #workers: readonly WorkerFigures[];
-  #runtimeBase: { since: number; nodes: Booked[][]; workers: WorkerFigures[] };
+  #runtimeBase: { since: number; nodes: Booked[][]; workers: WorkerBase[] };
   #counterBase: readonly bigint[] = [];
 
   constructor(memory: Memory, graph: LinkedGraph, layout: GraphLayout, workers: readonly WorkerFigures[]) {
@@ -45,6 +50,7 @@ export class GraphView {
         seconds,
         breaths: this.#workers[worker]!.breaths - (workers[worker]?.breaths ?? 0),
         sleeps: this.#workers[worker]!.sleeps - (workers[worker]?.sleeps ?? 0),
+        pauses: pausesSince(this.#workers[worker]!.pauses, workers[worker]?.pauses),
         freeBuffers: this.#memory.u32[(block + WORKER_FREE_COUNT) >>> 2]!,
         buffers: this.#layout.buffersPerWorker,
       })),
@@ -69,8 +75,14 @@ export class GraphView {
     this.#runtimeBase = {
       since: performance.now(),
       nodes: this.#layout.workers.map((_, worker) => this.#stats.runtime(worker)),
-      workers: this.#workers.map(({ breaths, sleeps }) => ({ breaths, sleeps })),
+      workers: this.#workers.map(({ breaths, sleeps, pauses }) => ({ breaths, sleeps, pauses })),
     };
+    for (const worker of this.#workers) worker.forgetLongest();
+  }
+
+  /** Pauses of each worker since the start. */
+  pauses(): WorkerPauses[] {
+    return this.#workers.map(({ pauses }) => pauses);
   }
 
   /** Every counter since the last clear. */
@@ -106,4 +118,10 @@ export class GraphView {
       disabled: figures[index]!.disabled,
     }));
   }
+}
+
+/** Pauses since a base. The worker itself forgets the longest. */
+function pausesSince(pauses: WorkerPauses, base: WorkerPauses | undefined): WorkerPauses {
+  const counts = pauses.counts.map((count, i) => count - (base?.counts[i] ?? 0));
+  return { ...pauses, sum: pauses.sum - (base?.sum ?? 0), counts };
 }

@@ -2,6 +2,7 @@ import type { Runtime } from '@lbd/graph';
 import type { DriverWorker } from '@lbd/io';
 import type { Memory, WorkerEpoch } from '@lbd/memory';
 import { type FromWorker, STATUS_BREATHS, STATUS_MAIL, STATUS_SLEEPS, type ToWorker } from './messages.ts';
+import { Pauses } from './pauses.ts';
 
 /** Empty breaths before a worker sleeps: at low load it is still awake when an answer comes. */
 const SPINS = 300;
@@ -20,11 +21,17 @@ export interface LoopParts {
   /** Takes the next message, if there is one. */
   readonly receive: () => ToWorker | undefined;
   readonly send: (message: FromWorker) => void;
-  /** Runs a task of the control plane. */
-  readonly runTask: (task: (ToWorker & { kind: 'task' })['task']) => void;
+  /**
+   * Begins a task of the control plane. What it returns is called once between breaths until it says that all is done, so that
+   * no task keeps packets waiting for longer than one step takes.
+   */
+  readonly beginTask: (task: (ToWorker & { kind: 'task' })['task']) => TaskStep;
   /** Waits for packets or mail, at most that many milliseconds; left out, for mail only. */
   readonly poll?: (milliseconds: number) => void;
 }
+
+/** A part of a task; true if it was the last. */
+export type TaskStep = () => boolean;
 
 /** A worker's life: breathe, read mail, sleep when there is nothing to do. */
 export class WorkerLoop {
@@ -32,6 +39,9 @@ export class WorkerLoop {
   readonly #mail: number;
   readonly #breaths: number;
   readonly #sleeps: number;
+  readonly #pauses: Pauses;
+  /** Tasks under way, the first of which goes on. */
+  readonly #tasks: { readonly id: number; readonly step: TaskStep }[] = [];
   #going = false;
   #stopped = false;
   #finished = false;
@@ -41,6 +51,7 @@ export class WorkerLoop {
     this.#mail = (parts.status + STATUS_MAIL) >>> 2;
     this.#breaths = (parts.status + STATUS_BREATHS) >>> 3;
     this.#sleeps = (parts.status + STATUS_SLEEPS) >>> 3;
+    this.#pauses = new Pauses(parts.memory, parts.status, parts.runtime.breathed);
   }
 
   /** Returns when it is told to stop. */
@@ -52,11 +63,13 @@ export class WorkerLoop {
     epoch.online();
     while (!this.#stopped) {
       const received = runtime.breathe();
-      for (const driver of drivers) driver.flush();
+      this.#pauses.breath();
+      for (let i = 0; i < drivers.length; i++) drivers[i]!.flush();
       f64[this.#breaths]! += 1;
       epoch.tick();
       if (Atomics.load(i32, this.#mail) !== 0) this.#readMail();
-      if (received > 0) idle = 0;
+      if (this.#tasks.length > 0) this.#goOn();
+      if (received > 0 || this.#tasks.length > 0) idle = 0;
       else if (++idle >= SPINS) {
         idle = 0;
         this.#rest();
@@ -83,6 +96,7 @@ export class WorkerLoop {
     const milliseconds = runtime.holds ? HOLDING_SLEEP_MS : SLEEP_MS;
     if (poll) poll(milliseconds);
     else Atomics.wait(memory.i32, this.#mail, 0, milliseconds);
+    this.#pauses.slept();
     epoch.online();
   }
 
@@ -109,17 +123,35 @@ export class WorkerLoop {
   }
 
   #obey(message: ToWorker): void {
-    const { runtime, runTask, send } = this.#parts;
+    const { runtime, beginTask } = this.#parts;
     if (message.kind === 'go') this.#going = true;
     else if (message.kind === 'stop') this.#stopped = true;
     else if (message.kind === 'trace') runtime.tracer.add(message.count);
     else {
+      const { id, task } = message;
       try {
-        runTask(message.task);
-        send({ kind: 'done', id: message.id });
+        this.#tasks.push({ id, step: beginTask(task) });
       } catch (error) {
-        send({ kind: 'done', id: message.id, error: String((error as Error).stack ?? error) });
+        this.#failed(id, error);
       }
+      // Before it breathes there are no packets to wait.
+      while (!this.#going && this.#tasks.length > 0) this.#goOn();
     }
+  }
+
+  /** Does one step of the task that is first. */
+  #goOn(): void {
+    const { id, step } = this.#tasks[0]!;
+    try {
+      if (!step()) return;
+      this.#parts.send({ kind: 'done', id });
+    } catch (error) {
+      this.#failed(id, error);
+    }
+    this.#tasks.shift();
+  }
+
+  #failed(id: number, error: unknown): void {
+    this.#parts.send({ kind: 'done', id, error: String((error as Error).stack ?? error) });
   }
 }

@@ -46,4 +46,13 @@ export const STATUS_MAIL = 0;
 export const STATUS_BREATHS = 8;
 /** f64: times it slept. */
 export const STATUS_SLEEPS = 16;
-export const STATUS_BYTES = 64;
+/** i32: times that the longest pause was to be forgotten; written by the main thread. */
+export const STATUS_FORGETS = 24;
+/** f64: the longest pause, milliseconds, since it was last forgotten. */
+export const STATUS_LONGEST = 32;
+/** f64: all pauses together, milliseconds. */
+export const STATUS_PAUSED = 40;
+/** PAUSE_BUCKETS f64: pauses by their length, see pauses.ts. */
+export const STATUS_PAUSES = 64;
+export const PAUSE_BUCKETS = 24;
+export const STATUS_BYTES = 256;

@@ -1,11 +1,17 @@
 import { Worker } from 'node:worker_threads';
+import type { WorkerPauses } from '@lbd/control';
 import type { NodeFailure, Trace } from '@lbd/graph';
 import type { LbTask } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
 import {
   type FromWorker,
+  PAUSE_BUCKETS,
   STATUS_BREATHS,
+  STATUS_FORGETS,
+  STATUS_LONGEST,
   STATUS_MAIL,
+  STATUS_PAUSED,
+  STATUS_PAUSES,
   STATUS_SLEEPS,
   type ToWorker,
   type WorkerStart,
@@ -110,6 +116,23 @@ export class WorkerHandle {
 
   get sleeps(): number {
     return this.#memory.f64[(this.#start.status + STATUS_SLEEPS) >>> 3]!;
+  }
+
+  /** Its pauses since it began; the longest since {@link forgetLongest}. */
+  get pauses(): WorkerPauses {
+    const { f64 } = this.#memory;
+    const { status } = this.#start;
+    const first = (status + STATUS_PAUSES) >>> 3;
+    return {
+      longest: f64[(status + STATUS_LONGEST) >>> 3]!,
+      sum: f64[(status + STATUS_PAUSED) >>> 3]!,
+      counts: Array.from(f64.subarray(first, first + PAUSE_BUCKETS)),
+    };
+  }
+
+  /** The worker forgets its longest pause with its next breath. */
+  forgetLongest(): void {
+    Atomics.add(this.#memory.i32, (this.#start.status + STATUS_FORGETS) >>> 2, 1);
   }
 
   /** A thread that is gone, in the middle of a vector perhaps, holds no references: nobody must wait for it. */

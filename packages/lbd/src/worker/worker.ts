@@ -1,7 +1,7 @@
 /** The worker thread: builds the same graph as the main thread over the same memory, and runs it. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type ClockCell, Runtime } from '@lbd/graph';
-import { runLbTask } from '@lbd/lb';
+import { beginLbTask } from '@lbd/lb';
 import { Memory, WorkerEpoch } from '@lbd/memory';
 import { buildGraph, loadParts } from '../dataplane.ts';
 import { WorkerLoop } from './loop.ts';
@@ -35,7 +35,7 @@ new WorkerLoop({
   status: start.status,
   receive: () => receiveMessageOnPort(port)?.message as ToWorker | undefined,
   send,
-  runTask: (task) => runLbTask(memory, start.plan.lb, start.index, task),
+  beginTask: (task) => beginLbTask(memory, start.plan.lb, start.index, task),
   ...(poll ? { poll } : {}),
 }).run();
 for (const driver of drivers) driver.close?.();

@@ -1,0 +1,27 @@
+import type { Lbd } from '@lbd/control';
+import { expect, it } from 'vitest';
+import { metricsPage } from './metrics.ts';
+
+/** An lbd of which nothing is known but what is asked here. */
+const nothing = {
+  dataplane: { runtime: () => ({ workers: [], nodes: [] }), interfaces: () => [] },
+  lb: { vips: () => [], summary: () => ({ sticky: [], sessions: [] }) },
+} as unknown as Lbd;
+
+it('has the pauses of each worker as a histogram whose buckets add up', async () => {
+  const pauses = [
+    { longest: 9, sum: 12.5, counts: [4, 0, 3, 2] },
+    { longest: 0, sum: 0, counts: [0, 0, 0, 0] },
+  ];
+  const page = await metricsPage({ lbd: nothing, counters: () => [], pauses: () => pauses })();
+  const lines = page.split('\n').filter((line) => line.includes('lbd_worker_pause_seconds'));
+  expect(lines.slice(1, 8)).toEqual([
+    '# TYPE lbd_worker_pause_seconds histogram',
+    'lbd_worker_pause_seconds_bucket{worker="0",le="0.000001"} 4',
+    'lbd_worker_pause_seconds_bucket{worker="0",le="0.000002"} 4',
+    'lbd_worker_pause_seconds_bucket{worker="0",le="0.000004"} 7',
+    'lbd_worker_pause_seconds_bucket{worker="0",le="+Inf"} 9',
+    'lbd_worker_pause_seconds_sum{worker="0"} 0.0125',
+    'lbd_worker_pause_seconds_count{worker="0"} 9',
+  ]);
+});
