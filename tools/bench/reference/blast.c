@@ -2,7 +2,7 @@
  * The generator of the veth benchmark: sends 64-byte UDP packets of many flows as fast as one core can, from an AF_XDP
  * socket, until it is told to stop.
  *
- *   ./blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows>
+ *   ./blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> [packets per second]
  *
  * Flow f comes from 10.128.0.0 + f, port 10000. Prints how many packets it has sent on SIGTERM or SIGINT, and ends.
  */
@@ -13,6 +13,7 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <signal.h>
+#include <time.h>
 
 enum { FRAMES = 2048, BATCH = 32, PACKET_BYTES = 64 };
 
@@ -25,6 +26,12 @@ struct packet {
 
 static volatile sig_atomic_t stopped;
 static void stop(int signal) { (void)signal; stopped = 1; }
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 static uint32_t sum(uint32_t sum, const void *data, size_t bytes) {
   const uint8_t *p = data;
@@ -50,8 +57,8 @@ static void make(struct packet *p, char **arguments, uint32_t flow) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7 || !ether_aton(argv[2]) || !ether_aton(argv[3]) || inet_addr(argv[4]) == INADDR_NONE) {
-    fprintf(stderr, "usage: blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows>\n");
+  if (argc < 7 || argc > 8 || !ether_aton(argv[2]) || !ether_aton(argv[3]) || inet_addr(argv[4]) == INADDR_NONE) {
+    fprintf(stderr, "usage: blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> [packets per second]\n");
     return 1;
   }
   const uint32_t flows = (uint32_t)strtoul(argv[6], NULL, 10);
@@ -66,14 +73,17 @@ int main(int argc, char **argv) {
 
   signal(SIGTERM, stop);
   signal(SIGINT, stop);
-  uint64_t free_frames[FRAMES], sent = 0;
+  const double per_second = argc == 8 ? atof(argv[7]) : 0;
+  const double begun = seconds();
+  uint64_t free_frames[FRAMES], sent = 0, queued = 0;
   uint32_t free_count = 0, flow = 0;
   for (uint64_t i = 0; i < FRAMES; i++) free_frames[free_count++] = i * FRAME_BYTES;
   while (!stopped) {
     const uint32_t done = ring_readable(&s.completion);
     for (uint32_t i = 0; i < done; i++) free_frames[free_count++] = *ring_address(&s.completion);
     ring_release(&s.completion);
-    for (uint32_t i = 0; i < BATCH && free_count > 0; i++) {
+    const double allowed = per_second > 0 ? (seconds() - begun) * per_second : 1e18;
+    for (uint32_t i = 0; i < BATCH && free_count > 0 && (double)queued < allowed; i++, queued++) {
       const uint64_t frame = free_frames[--free_count];
       memcpy(umem + frame, &templates[flow], PACKET_BYTES);
       flow = flow + 1 == flows ? 0 : flow + 1;

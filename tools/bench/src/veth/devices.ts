@@ -95,7 +95,7 @@ export const xdpForward: Device = {
   },
 };
 
-function lbdConfig({ client, server }: Site, flows: number): DaemonConfig {
+export function lbdConfig({ client, server }: Site, flows: number): DaemonConfig {
   const vip = `${VIP}/32 protocol udp port ${VIP_PORT}`;
   return {
     memory: '1GiB',
