@@ -152,6 +152,18 @@ describe('bihash', () => {
       expect(arena.memory.u8.subarray(at, at + 256).every((byte) => byte === 0xa5)).toBe(true);
   });
 
+  it('may lie anywhere in a memory of 4 GiB', () => {
+    const arena = Arena.create(3 * 2 ** 30);
+    arena.allocate('address space', 2.5 * 2 ** 30);
+    const { address } = Bihash.create(arena, { keyBytes: 8, buckets: 16, memoryBytes: 2 ** 16 });
+    expect(address).toBeGreaterThan(2 ** 31);
+    const table = Bihash.attach(arena.memory, address);
+    for (let key = 0n; key < 100n; key++) table.set(key, key * 3n);
+    expect([...table.entries()].length).toBe(100);
+    expect(table.get(77n)).toBe(231n);
+    expect(table.size).toBe(100);
+  });
+
   it('can be attached to, and not where there is none', () => {
     const arena = Arena.create(2 ** 20);
     const table = Bihash.create(arena, { keyBytes: 8, buckets: 8, memoryBytes: 1024 });

@@ -58,7 +58,7 @@ export class Bihash {
   private constructor(memory: Memory, address: number) {
     this.memory = memory;
     this.address = address;
-    this.keyBytes = memory.u32[(address + L.TABLE_KEY_BYTES) >> 2] as BihashKeyBytes;
+    this.keyBytes = memory.u32[(address + L.TABLE_KEY_BYTES) >>> 2] as BihashKeyBytes;
     this.#kernels = kernelsOf(memory, this.keyBytes);
   }
 
@@ -83,7 +83,7 @@ export class Bihash {
     const address = arena.allocate(label, head + memoryBytes, 256);
     const u32 = arena.memory.u32;
     const put = (at: number, value: number) => {
-      u32[(address + at) >> 2] = value;
+      u32[(address + at) >>> 2] = value;
     };
     put(L.TABLE_MASK, buckets - 1);
     put(L.TABLE_LOG2_BUCKETS, log2);
@@ -99,7 +99,7 @@ export class Bihash {
    * @throws BihashError (LBD_BIHASH_ADDRESS)
    */
   static attach(memory: Memory, address: number): Bihash {
-    const keyBytes = memory.u32[(address + L.TABLE_KEY_BYTES) >> 2];
+    const keyBytes = memory.u32[(address + L.TABLE_KEY_BYTES) >>> 2];
     if (address % 64 !== 0 || !KEY_SIZES.some((size) => size === keyBytes)) {
       throw new BihashError('LBD_BIHASH_ADDRESS', `there is no bihash at address ${address}`);
     }
@@ -108,7 +108,7 @@ export class Bihash {
 
   /** Gives the memory back. No thread may be using the table any more (see Epochs of @lbd/memory). */
   free(arena: Arena): void {
-    this.memory.u32[(this.address + L.TABLE_KEY_BYTES) >> 2] = 0;
+    this.memory.u32[(this.address + L.TABLE_KEY_BYTES) >>> 2] = 0;
     arena.free(this.address);
   }
 
@@ -144,7 +144,7 @@ export class Bihash {
 
   /** Entries, at this moment. */
   get size(): number {
-    return Atomics.load(this.memory.u32, (this.address + L.TABLE_SIZE) >> 2);
+    return Atomics.load(this.memory.u32, (this.address + L.TABLE_SIZE) >>> 2);
   }
 
   /** Entries in no order. What other threads change meanwhile may or may not be seen; each bucket is seen at one moment. */
@@ -156,7 +156,7 @@ export class Bihash {
   get stats(): BihashStats {
     let usedBuckets = 0;
     let linearBuckets = 0;
-    const words = (this.address + L.TABLE_BYTES) >> 2;
+    const words = (this.address + L.TABLE_BYTES) >>> 2;
     const buckets = this.#header(L.TABLE_MASK) + 1;
     for (let i = 0; i < buckets; i++) {
       const low = this.memory.u32[words + i * 2]!;
@@ -175,7 +175,7 @@ export class Bihash {
   }
 
   #header(offset: number): number {
-    return Atomics.load(this.memory.u32, (this.address + offset) >> 2);
+    return Atomics.load(this.memory.u32, (this.address + offset) >>> 2);
   }
 
   #value(value: bigint): bigint {
@@ -213,7 +213,7 @@ export class Bihash {
     const words = this.keyBytes / 8;
     const entries: BihashEntry[] = [];
     for (let i = 0; i < pages * L.PAGE_ENTRIES; i++) {
-      const page = set + ((i >> 2) << pageShift(this.keyBytes));
+      const page = set + ((i >>> 2) << pageShift(this.keyBytes));
       const slot = i & 3;
       const key = (page + slot * (words === 1 ? 8 : words === 5 ? 64 : 32)) / 8;
       const value = Atomics.load(u64, words === 1 ? key + 4 : key + words);

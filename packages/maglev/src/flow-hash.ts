@@ -40,7 +40,7 @@ export class FlowHash {
     const tables = keyed ? 0 : L.FLOW_POSITIONS << L.FLOW_TABLE_SHIFT;
     const address = arena.allocate('flow hash', L.FLOW_TABLES + tables);
     const { memory } = arena;
-    memory.u32[(address + L.FLOW_KIND) >> 2] = keyed ? L.FLOW_KEYED : L.FLOW_CRC32C;
+    memory.u32[(address + L.FLOW_KIND) >>> 2] = keyed ? L.FLOW_KEYED : L.FLOW_CRC32C;
     memory.u64.set(keyed ? words : [0n, 0n], (address + L.FLOW_KEY) / 8);
     if (!keyed) kernelsOf(memory).build_tables(address);
     return new FlowHash(memory, address);
@@ -51,7 +51,7 @@ export class FlowHash {
   }
 
   get kind(): FlowHashKind {
-    return this.memory.u32[(this.address + L.FLOW_KIND) >> 2] === L.FLOW_KEYED ? 'keyed' : 'crc32c';
+    return this.memory.u32[(this.address + L.FLOW_KIND) >>> 2] === L.FLOW_KEYED ? 'keyed' : 'crc32c';
   }
 
   /** The hash that the kernels compute for a flow (u32). */

@@ -50,9 +50,14 @@ class Model {
 
 /** A table with room for vectors of up to 256 packets. */
 class Bench {
-  readonly arena = Arena.create(2 ** 22);
-  readonly #vector = this.arena.allocate('vector', 4 * 1024);
-  readonly #counters = this.arena.allocate('counters', 64);
+  readonly arena: Arena;
+  readonly #vector: number;
+  readonly #counters: number;
+  constructor(arena = Arena.create(2 ** 22)) {
+    this.arena = arena;
+    this.#vector = arena.allocate('vector', 4 * 1024);
+    this.#counters = arena.allocate('counters', 64);
+  }
   run(table: StickyTable, packets: readonly Packet[], now: number): number[] {
     const { u32 } = this.arena.memory;
     const [hashes, vips, newflow, out] = [0, 1, 2, 3].map((i) => this.#vector + i * 1024) as [
@@ -223,6 +228,17 @@ describe('StickyTable', () => {
     bench.run(table!, [flows[0]!], 1000);
     expect(flows.map((flow) => table!.state(flow, 1000))).toEqual([0, ...states.slice(1)]);
     expect(table!.state(flows[1]!, 1020)).toBe(0);
+  });
+
+  it('may lie anywhere in a memory of 4 GiB', () => {
+    const arena = Arena.create(3 * 2 ** 30);
+    arena.allocate('address space', 2.5 * 2 ** 30);
+    const table = StickyTable.create(arena, { buckets: 16 });
+    expect(table.address).toBeGreaterThan(2 ** 31);
+    new Bench(arena).run(table, [{ hash: 7, vip: 1, newflow: 9 }], 1000);
+    expect([...table.entries(1000)]).toMatchObject([{ hash: 7, vip: 1, as: 9 }]);
+    expect(StickyTable.attach(arena.memory, table.address)).toMatchObject({ buckets: 16, timeout: 40 });
+    expect(table.flushPart(() => true, 0, 16)).toBe(1);
   });
 
   it('flushes part by part what a flush of all at once would', () => {

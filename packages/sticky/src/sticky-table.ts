@@ -71,7 +71,7 @@ export class StickyTable {
       );
     }
     const address = arena.allocate(label, L.STICKY_BYTES + buckets * L.BUCKET_BYTES);
-    arena.memory.u32[(address + L.STICKY_MASK) >> 2] = buckets - 1;
+    arena.memory.u32[(address + L.STICKY_MASK) >>> 2] = buckets - 1;
     const table = new StickyTable(arena.memory, address);
     try {
       table.timeout = timeout;
@@ -93,7 +93,7 @@ export class StickyTable {
   }
 
   get buckets(): number {
-    return this.memory.u32[(this.address + L.STICKY_MASK) >> 2]! + 1;
+    return this.memory.u32[(this.address + L.STICKY_MASK) >>> 2]! + 1;
   }
 
   get capacity(): number {
@@ -102,13 +102,13 @@ export class StickyTable {
 
   /** Seconds that a flow is remembered after its last packet. A change applies from a flow's next packet on. */
   get timeout(): number {
-    return this.memory.u32[(this.address + L.STICKY_TIMEOUT) >> 2]!;
+    return this.memory.u32[(this.address + L.STICKY_TIMEOUT) >>> 2]!;
   }
   set timeout(seconds: number) {
     if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_TIMEOUT) {
       throw new StickyError('LBD_STICKY_OPTIONS', `timeout ${seconds}: must be 1 to ${MAX_TIMEOUT} whole seconds`);
     }
-    this.memory.u32[(this.address + L.STICKY_TIMEOUT) >> 2] = seconds;
+    this.memory.u32[(this.address + L.STICKY_TIMEOUT) >>> 2] = seconds;
   }
 
   /**
@@ -174,7 +174,7 @@ export class StickyTable {
     let ended = 0;
     for (const [at, entry] of this.#live(now)) {
       if (!filter(entry)) continue;
-      this.memory.u32[at + (L.BUCKET_EXPIRY >> 2)] = 0;
+      this.memory.u32[at + (L.BUCKET_EXPIRY >>> 2)] = 0;
       ended++;
     }
     return ended;
@@ -186,16 +186,16 @@ export class StickyTable {
    */
   flushPart(wanted: (as: number, vip: number) => boolean, from: number, to: number): number {
     const { u32 } = this.memory;
-    const first = (this.address + L.STICKY_BYTES) >> 2;
+    const first = (this.address + L.STICKY_BYTES) >>> 2;
     const end = Math.min(to, this.buckets);
     let ended = 0;
     for (let bucket = from; bucket < end; bucket++) {
-      const at = first + bucket * (L.BUCKET_BYTES >> 2);
+      const at = first + bucket * (L.BUCKET_BYTES >>> 2);
       for (let slot = at; slot < at + L.BUCKET_ENTRIES; slot++) {
-        if (u32[slot + (L.BUCKET_EXPIRY >> 2)] === 0) continue;
-        const as = u32[slot + (L.BUCKET_AS >> 2)]! & L.AS_MASK;
-        if (!wanted(as, u32[slot + (L.BUCKET_VIP >> 2)]! & L.VIP_MASK)) continue;
-        u32[slot + (L.BUCKET_EXPIRY >> 2)] = 0;
+        if (u32[slot + (L.BUCKET_EXPIRY >>> 2)] === 0) continue;
+        const as = u32[slot + (L.BUCKET_AS >>> 2)]! & L.AS_MASK;
+        if (!wanted(as, u32[slot + (L.BUCKET_VIP >>> 2)]! & L.VIP_MASK)) continue;
+        u32[slot + (L.BUCKET_EXPIRY >>> 2)] = 0;
         ended++;
       }
     }
@@ -222,8 +222,8 @@ export class StickyTable {
     const { u32, i32 } = this.memory;
     const counts = new Map<number, number>();
     for (const at of this.#slots()) {
-      if (i32[at + (L.BUCKET_EXPIRY >> 2)]! <= now) continue;
-      const index = u32[at + (field >> 2)]! & mask;
+      if (i32[at + (L.BUCKET_EXPIRY >>> 2)]! <= now) continue;
+      const index = u32[at + (field >>> 2)]! & mask;
       counts.set(index, (counts.get(index) ?? 0) + 1);
     }
     return counts;
@@ -232,17 +232,17 @@ export class StickyTable {
   *#live(now: number): IterableIterator<[number, StickyEntry]> {
     const { u32, i32 } = this.memory;
     for (const at of this.#slots()) {
-      const expiry = i32[at + (L.BUCKET_EXPIRY >> 2)]!;
+      const expiry = i32[at + (L.BUCKET_EXPIRY >>> 2)]!;
       if (expiry <= now) continue;
-      const [hash, vip, as] = [L.BUCKET_HASH, L.BUCKET_VIP, L.BUCKET_AS].map((field) => u32[at + (field >> 2)]!);
+      const [hash, vip, as] = [L.BUCKET_HASH, L.BUCKET_VIP, L.BUCKET_AS].map((field) => u32[at + (field >>> 2)]!);
       yield [at, { hash: hash!, expiry, vip: vip! & L.VIP_MASK, as: as! & L.AS_MASK }];
     }
   }
 
   /** Word index of the first word of each entry. */
   *#slots(): IterableIterator<number> {
-    const first = (this.address + L.STICKY_BYTES) >> 2;
-    const words = L.BUCKET_BYTES >> 2;
-    for (let i = 0; i < this.capacity; i++) yield first + (i >> 2) * words + (i & 3);
+    const first = (this.address + L.STICKY_BYTES) >>> 2;
+    const words = L.BUCKET_BYTES >>> 2;
+    for (let i = 0; i < this.capacity; i++) yield first + (i >>> 2) * words + (i & 3);
   }
 }

@@ -61,7 +61,7 @@ async function main(argv: readonly string[]): Promise<void> {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  const { code } = error as { code?: string };
-  console.error(code?.startsWith('LBD_') ? `bench: ${(error as Error).message}` : error);
+  const { code } = error as { code?: unknown };
+  console.error(String(code).startsWith('LBD_') ? `bench: ${(error as Error).message}` : error);
   process.exitCode = 1;
 }
