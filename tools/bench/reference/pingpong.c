@@ -32,7 +32,7 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-enum { PATIENCE_NS = 100000000, MOST = 1 << 20, WARM_UP = 200 };
+enum { PATIENCE_NS = 100000000, MOST = 1 << 20, WARM_UP = 20 };
 
 struct packet {
   struct ether_header ether;
