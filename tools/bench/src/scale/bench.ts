@@ -25,7 +25,7 @@ export interface ScaleResult {
   readonly growth: Spread;
 }
 
-const program = fileURLToPath(new URL('./run.js', import.meta.url));
+const program = fileURLToPath(new URL('../../dist/scale/run.js', import.meta.url));
 
 /** Measures big configurations and tables at half and at full size, in turn, each in a process of its own. */
 export async function scaleBench(options: ScaleOptions, print: (text: string) => void) {
