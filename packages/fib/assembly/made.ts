@@ -1,5 +1,5 @@
 /** Packets that lbd makes itself. */
-import { FLAG_TRACED, FRAME_HEADROOM, META_FLAGS, META_HASH, META_L4, META_LENGTH } from '@lbd/graph/src/layout.ts';
+import { FLAG_MADE, FLAG_TRACED, FRAME_HEADROOM, META_FLAGS, META_HASH, META_L4, META_LENGTH } from '@lbd/graph/src/layout.ts';
 import { ETHERNET_BYTES } from '@lbd/packet/src/layout.ts';
 
 /**
@@ -16,7 +16,7 @@ import { ETHERNET_BYTES } from '@lbd/packet/src/layout.ts';
 // @ts-ignore: decorator
 @inline export function made(meta: usize, length: u32, l4: u32, protocol: u32): void {
   store<u16>(meta, length, META_LENGTH);
-  store<u16>(meta, load<u16>(meta, META_FLAGS) & FLAG_TRACED, META_FLAGS);
+  store<u16>(meta, (load<u16>(meta, META_FLAGS) & FLAG_TRACED) | FLAG_MADE, META_FLAGS);
   store<u32>(meta, 0, META_HASH);
   store<u32>(meta, l4 | (protocol << 16), META_L4); // and META_PROTOCOL
 }

@@ -1,6 +1,6 @@
 import { dataOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
-import { META_DATA, META_DPO, META_LENGTH, META_TX, NODE_DATA } from '@lbd/graph/src/layout.ts';
+import { FLAG_MADE, META_DATA, META_DPO, META_FLAGS, META_LENGTH, META_TX, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { ETHERNET_BYTES, IP4_CHECKSUM, IP4_TTL, IP6_HOP_LIMIT } from '@lbd/packet/src/layout.ts';
 import { ADJACENCY_INTERFACE, ADJACENCY_MTU, ADJACENCY_REWRITE } from '../src/layout.ts';
 import { adjacencyOf } from './dpo.ts';
@@ -31,7 +31,9 @@ export function ip6Rewrite(node: usize, vector: usize, count: i32, nexts: usize)
       const meta = metaOf(metadata, buffer);
       const ip = dataOf(frames, buffer, meta);
       const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
-      slot = family == 4 ? refuse4(node, meta, ip, adjacency) : refuse6(node, meta, ip, adjacency);
+      if (!sendMade(meta, ip, adjacency)) {
+        slot = family == 4 ? refuse4(node, meta, ip, adjacency) : refuse6(node, meta, ip, adjacency);
+      }
       at += 4;
     }
     if (from != vector || at != end) sendRun(nexts, vector, from, at, slot);
@@ -54,6 +56,7 @@ function send4(at: usize, end: usize, frames: usize, metadata: usize, adjacencie
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
+    if (load<u16>(meta, META_FLAGS) & FLAG_MADE) break;
     const ttl: u32 = load<u8>(ip, IP4_TTL);
     if (ttl <= 1 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) break;
     countDown4(ip, ttl);
@@ -68,12 +71,22 @@ function send6(at: usize, end: usize, frames: usize, metadata: usize, adjacencie
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const adjacency = adjacencyOf(adjacencies, load<u32>(meta, META_DPO));
+    if (load<u16>(meta, META_FLAGS) & FLAG_MADE) break;
     const hopLimit: u32 = load<u8>(ip, IP6_HOP_LIMIT);
     if (hopLimit <= 1 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) break;
     countDown6(ip, hopLimit);
     encapsulate(meta, ip, adjacency);
   }
   return at;
+}
+
+/** Sends a packet that lbd made itself, as it is: it has run through no router yet. False if it is none, or is too big. */
+function sendMade(meta: usize, ip: usize, adjacency: usize): bool {
+  const flags = load<u16>(meta, META_FLAGS);
+  if ((flags & FLAG_MADE) == 0 || <u32>load<u16>(meta, META_LENGTH) > load<u32>(adjacency, ADJACENCY_MTU)) return false;
+  store<u16>(meta, flags & ~FLAG_MADE, META_FLAGS);
+  encapsulate(meta, ip, adjacency);
+  return true;
 }
 
 /** Counts the TTL down from what it is. */

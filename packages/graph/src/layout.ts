@@ -54,6 +54,9 @@ export const FLAG_LATER_FRAGMENT = 2;
 /** First fragment of several: the L4 header is there, the L4 payload is not all there. */
 export const FLAG_FIRST_FRAGMENT = 4;
 
+/** Made by lbd itself: what sends it first leaves its TTL or hop limit as it is, and takes the flag away. */
+export const FLAG_MADE = 8;
+
 /** META_PROTOCOL of a packet without an L4 header (IANA: 255 is reserved). */
 export const PROTOCOL_NONE = 255;
 

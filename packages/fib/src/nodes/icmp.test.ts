@@ -78,8 +78,7 @@ describe('errors', () => {
     expectPacket(
       sent!.bytes,
       ethernet({ src: OUR_MAC(0), dst: THEIR_MAC, type: 0x800 }),
-      // the rewrite counts one hop
-      ip4({ src: '10.0.0.1', dst: flow.src, ttl: 254, tos: 0, id: 0, df: false, length: 28 + quoted.length }),
+      ip4({ src: '10.0.0.1', dst: flow.src, ttl: 255, tos: 0, id: 0, df: false, length: 28 + quoted.length }),
       icmp4({ code: 0, rest: 0, ...fields }),
       quoted,
     );
@@ -116,7 +115,7 @@ describe('errors', () => {
     expectPacket(
       sent!.bytes,
       ethernet({ src: OUR_MAC(0), dst: THEIR_MAC, type: 0x86dd }),
-      ip6({ src: 'fd00::1', dst: flow6.src, hopLimit: 254, trafficClass: 0, flowLabel: 0 }),
+      ip6({ src: 'fd00::1', dst: flow6.src, hopLimit: 255, trafficClass: 0, flowLabel: 0 }),
       icmp6({ code: 0, rest: 0, ...fields }),
       quoted,
     );
@@ -137,10 +136,10 @@ describe('errors', () => {
 out = []
 for kind, text in input:
     quoted = bytes.fromhex(text)
-    if kind == 'ttl4': p = IP(src='10.0.0.1', dst='9.9.9.9', ttl=254, id=0) / ICMP(type=11) / Raw(quoted[:548])
-    if kind == 'big4': p = IP(src='10.0.0.1', dst='9.9.9.9', ttl=254, id=0) / ICMP(type=3, code=4, nexthopmtu=1500) / Raw(quoted[:548])
-    if kind == 'ttl6': p = IPv6(src='fd00::1', dst='2001:db8::9', hlim=254) / ICMPv6TimeExceeded() / Raw(quoted[:1232])
-    if kind == 'big6': p = IPv6(src='fd00::1', dst='2001:db8::9', hlim=254) / ICMPv6PacketTooBig(mtu=1500) / Raw(quoted[:1232])
+    if kind == 'ttl4': p = IP(src='10.0.0.1', dst='9.9.9.9', ttl=255, id=0) / ICMP(type=11) / Raw(quoted[:548])
+    if kind == 'big4': p = IP(src='10.0.0.1', dst='9.9.9.9', ttl=255, id=0) / ICMP(type=3, code=4, nexthopmtu=1500) / Raw(quoted[:548])
+    if kind == 'ttl6': p = IPv6(src='fd00::1', dst='2001:db8::9', hlim=255) / ICMPv6TimeExceeded() / Raw(quoted[:1232])
+    if kind == 'big6': p = IPv6(src='fd00::1', dst='2001:db8::9', hlim=255) / ICMPv6PacketTooBig(mtu=1500) / Raw(quoted[:1232])
     out.append(bytes(p).hex())`,
       ['ttl4', 'ttl4', 'big4', 'ttl6', 'big6'].map((kind, i) => [kind, hex(ipOf(packets[i]!))]),
     );
@@ -355,7 +354,7 @@ describe('echo requests', () => {
             ip4({
               src: '90.0.0.1',
               dst: flow.src,
-              ttl: 63,
+              ttl: 64,
               id: 5,
               tos: 8,
               df,
@@ -383,7 +382,7 @@ describe('echo requests', () => {
         expectPacket(
           sent!.bytes,
           ethernet(),
-          ip6({ src: 'fd90::1', dst: flow6.src, hopLimit: 63, trafficClass: 0xb8, flowLabel: 0, extensions: [] }),
+          ip6({ src: 'fd90::1', dst: flow6.src, hopLimit: 64, trafficClass: 0xb8, flowLabel: 0, extensions: [] }),
           icmp6({ type: 129, code: 0, ...ping }),
           data,
         );
@@ -398,8 +397,8 @@ describe('echo requests', () => {
       six.bench.inject(packet(ip6(flow6), icmp6({ type: 128, ...ping }), 'odd'), 0, came(40, 58)).run(),
     ].map(([sent]) => ipOf(sent!.bytes));
     const expected = scapy<string[]>(`out = [
-      bytes(IP(src='10.1.0.2', dst='9.9.9.9', ttl=63, id=5) / ICMP(type=0, id=7, seq=9) / b'odd').hex(),
-      bytes(IPv6(src='fd01::2', dst='2001:db8::9', hlim=63) / ICMPv6EchoReply(id=7, seq=9, data=b'odd')).hex(),
+      bytes(IP(src='10.1.0.2', dst='9.9.9.9', ttl=64, id=5) / ICMP(type=0, id=7, seq=9) / b'odd').hex(),
+      bytes(IPv6(src='fd01::2', dst='2001:db8::9', hlim=64) / ICMPv6EchoReply(id=7, seq=9, data=b'odd')).hex(),
     ]`);
     expect(replies).toEqual(expected.map(unhex));
   });

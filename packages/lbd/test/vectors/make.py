@@ -236,16 +236,16 @@ class Model:
     def error(self, interface, p, kind, code, mtu=0):
         """The ICMP error about a packet as it came (RFC 792, RFC 1812: at most 576 bytes; RFC 4443: at most 1280).
 
-        Its TTL is counted down once by the rewrite, as that of any packet. VPP sends 255.
+        Its TTL is 255, as VPP's.
         """
         if p.v == 4:
             body = b'\0\0' + mtu.to_bytes(2, 'big') + bytes(p.b[:576 - 28])
             message = bytes([kind, code, 0, 0]) + body
             message = bytes([kind, code]) + checksum(message).to_bytes(2, 'big') + body
-            ip = IP(src=OWN_IP[interface][4], dst=str(ipaddress.ip_address(p.source)), ttl=255 - 1, id=0, proto=1) / message
+            ip = IP(src=OWN_IP[interface][4], dst=str(ipaddress.ip_address(p.source)), ttl=255, id=0, proto=1) / message
         else:
             body = mtu.to_bytes(4, 'big') + bytes(p.b[:1280 - 48])
-            ip = IPv6(src=OWN_IP[interface][6], dst=str(ipaddress.ip_address(p.source)), hlim=255 - 1, nh=58)
+            ip = IPv6(src=OWN_IP[interface][6], dst=str(ipaddress.ip_address(p.source)), hlim=255, nh=58)
             message = bytes([kind, code, 0, 0]) + body
             message = bytes([kind, code]) + in6_chksum(58, ip, message).to_bytes(2, 'big') + body
             ip = ip / message
@@ -259,12 +259,12 @@ class Model:
         if p.v == 4:
             del_ip = IP(bytes(q.b))
             del del_ip.chksum
-            del_ip.ttl = 64 - 1
+            del_ip.ttl = 64
             del del_ip[ICMP].chksum
             del_ip[ICMP].type = 0
             return self.answer(interface, Packet(raw(del_ip)))
         ip = IPv6(bytes(q.b))
-        ip.hlim = 64 - 1
+        ip.hlim = 64
         message = bytearray(raw(ip.payload))
         message[0:4] = b'\x81\0\0\0'
         bare = IPv6(src=ip.src, dst=ip.dst, hlim=ip.hlim, nh=58, tc=ip.tc, fl=ip.fl)
@@ -378,7 +378,7 @@ class Model:
 TOS = 'gre4 of VPP leaves the outer TOS as the buffer had it; it is 0'
 # Case and packet (regular expressions), and why lbd does something else than VPP. The first that fits counts.
 REASONS = [
-    ('.*', 'udp ttl 0', 'VPP answers alike, but with a TTL of 255 (and captured only what went to the other side)'),
+    ('.*', 'udp ttl 0', 'VPP answers alike (and captured only what went to the other side)'),
     ('(l3dsr|nat4)-.*', 'tcp fragment 1', 'the first fragment was left to the kernel, so the others are'),
     ('.*', '.* fragment [12]|tcp fragment 1', 'all fragments of a datagram reach the server of its ports, their payload unharmed'),
     ('l3dsr-port', 'udp fragment 0', 'the checksum is of the whole datagram: updated, not computed over the first fragment'),
