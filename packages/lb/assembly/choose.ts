@@ -28,13 +28,6 @@ import {
   NODE_DATA,
 } from '@lbd/graph/src/layout.ts';
 import {
-  crcHash4From,
-  crcHash4To,
-  crcHash6From,
-  crcHash6To,
-  flowKeyed,
-} from '@lbd/maglev/assembly/flow-hash.ts';
-import {
   IP4_DESTINATION,
   IP4_SOURCE,
   IP4_TTL,
@@ -42,20 +35,23 @@ import {
   IP6_HOP_LIMIT,
   IP6_SOURCE,
 } from '@lbd/packet/src/layout.ts';
+import { stickyHash4, stickyHash6, stickySeed4, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
 import {
   stickyAs,
   stickyBucketAt,
-  stickyFind,
+  stickyEntry,
+  stickyHits,
   stickyMask,
   stickyRefresh,
   stickyState,
   stickyTimeout,
   stickyTouch,
+  stickyVips,
 } from '@lbd/sticky/assembly/sticky.ts';
 import {
   LB_COUNT_NO_VIP,
-  LB_HASH,
   LB_NEXT_PUNT,
+  LB_SECRET,
   LB_STICKY,
   SPECIAL,
   VIP_COUNTER_EXISTING,
@@ -63,7 +59,7 @@ import {
   VIP_MIN_TTL,
 } from '../src/layout.ts';
 import { addToCounter, encapSlot, newFlow } from './flow.ts';
-import { hashOf, hasPorts, isBySource, portsOf, vipOfPort, vipRecord } from './hash.ts';
+import { hasPorts, isBySource, portsOf, stickyHashOf, vipOfPort, vipRecord } from './hash.ts';
 import { isSpecial, special } from './special.ts';
 
 /** All-port VIPs: META_DPO holds the VIP. */
@@ -92,15 +88,12 @@ export function lb6_port(node: usize, vector: usize, count: i32, nexts: usize): 
 
 // ---- First: VIPs and hashes --------------------------------------------------------------------------------------------
 
-/** Writes to META_OPAQUE each packet's VIP (0 if none), or-ed with SPECIAL if it is not usual, and its flow hash to META_HASH. */
+/** Writes to META_OPAQUE each packet's VIP (0 if none), or-ed with SPECIAL if it is not usual, and its flow's hash to META_HASH. */
 // @ts-ignore: decorator
 @inline function hashAll(node: usize, vector: usize, count: i32, perPort: bool, six: bool): void {
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const lb: usize = load<u32>(node, NODE_DATA);
-  const sticky: usize = load<u32>(lb, LB_STICKY);
-  const flow: usize = load<u32>(lb, LB_HASH);
-  const keyed = flowKeyed(flow);
   const end = vector + (<usize>count << 2);
   for (let at = vector; at < end; ) {
     const buffer: usize = load<u32>(at);
@@ -108,61 +101,77 @@ export function lb6_port(node: usize, vector: usize, count: i32, nexts: usize): 
     const ip = dataOf(frames, buffer, meta);
     let vip = load<u32>(meta, META_DPO) & 0xffffff;
     if (perPort) vip = vipOfPort(lb, vip, load<u8>(meta, META_PROTOCOL), portsOf(ip, meta) >>> 16);
-    const record = vipRecord(lb, vip);
     const from = at;
-    if (!keyed && !isBySource(record) && hasPorts(meta)) {
+    if (hasPorts(meta)) {
       at = six
-        ? hashRun6(at, end, meta, ip, frames, metadata, sticky, flow, vip, record)
-        : hashRun4(at, end, meta, ip, frames, metadata, sticky, flow, vip, record);
+        ? hashRun6(at, end, meta, ip, frames, metadata, lb, vip)
+        : hashRun4(at, end, meta, ip, frames, metadata, lb, vip);
     }
     if (at == from) {
-      hashOne(lb, ip, meta, vip, record);
+      hashOne(lb, ip, meta, vip);
       at += 4;
     }
   }
 }
 
 /** One packet that no run takes. */
-function hashOne(lb: usize, ip: usize, meta: usize, vip: u32, record: usize): void {
+function hashOne(lb: usize, ip: usize, meta: usize, vip: u32): void {
   if (isSpecial(lb, ip, meta, vip)) {
     store<u32>(meta, SPECIAL | vip, META_OPAQUE);
     return;
   }
   store<u32>(meta, vip, META_OPAQUE);
   if (vip == 0) return;
-  const hash = hashOf(lb, ip, meta, record);
+  const hash = stickyHashOf(lb, ip, meta, vipRecord(lb, vip));
   store<u32>(meta, hash, META_HASH);
   const sticky: usize = load<u32>(lb, LB_STICKY);
   const mask = stickyMask(sticky);
   stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
 }
 
+function hashRun4(
+  at: usize, end: usize, model: usize, ip: usize, frames: usize, metadata: usize, lb: usize, vip: u32,
+): usize {
+  return hashRun(false, at, end, model, ip, frames, metadata, lb, vip);
+}
+function hashRun6(
+  at: usize, end: usize, model: usize, ip: usize, frames: usize, metadata: usize, lb: usize, vip: u32,
+): usize {
+  return hashRun(true, at, end, model, ip, frames, metadata, lb, vip);
+}
+
 /** META_L4 and META_PROTOCOL behind it, of the word as loaded. */
 const L4_AND_PROTOCOL: u32 = 0xffffff;
 
 /**
- * A run of usual packets that have ports and go to the address, port and protocol of the first, the model. Half of the
- * hash comes from these. Returns the place of the first packet that is another; the model's own, if it is not usual.
+ * A run of usual packets that have ports and go to the address, port and protocol of the first, the model. Returns the place
+ * of the first packet that is another; the model's own, if it is not usual.
  */
-function hashRun4(
+// @ts-ignore: decorator
+@inline function hashRun(
+  six: bool,
   at: usize,
   end: usize,
   model: usize,
   modelIp: usize,
   frames: usize,
   metadata: usize,
-  sticky: usize,
-  flow: usize,
+  lb: usize,
   vip: u32,
-  record: usize,
 ): usize {
+  const record = vipRecord(lb, vip);
+  const sticky: usize = load<u32>(lb, LB_STICKY);
   const mask = stickyMask(sticky);
   const dpo = load<u32>(model, META_DPO);
   const l4AndProtocol = load<u32>(model, META_L4) & L4_AND_PROTOCOL;
   const l4: usize = l4AndProtocol & 0xffff;
-  const destination = load<u32>(modelIp, IP4_DESTINATION);
+  const destination = six ? load<u64>(modelIp, IP6_DESTINATION) : <u64>load<u32>(modelIp, IP4_DESTINATION);
+  const destinationLow: u64 = six ? load<u64>(modelIp, IP6_DESTINATION + 8) : 0;
+  const seed = six
+    ? stickySeed6(lb + LB_SECRET, modelIp + IP6_DESTINATION)
+    : stickySeed4(lb + LB_SECRET, <u32>destination);
   const port: u32 = load<u16>(modelIp + l4, 2);
-  const to = crcHash4To(flow, destination, port);
+  const hashed: u32 = isBySource(record) ? 0 : -1;
   const least: u32 = <u32>l4 + 4;
   const most: u32 = load<u16>(record, VIP_MAX_LENGTH);
   const minTtl: u32 = load<u8>(record, VIP_MIN_TTL);
@@ -176,55 +185,16 @@ function hashRun4(
     if (load<u32>(meta, META_DPO) != dpo) break;
     // one comparison for both: the least and the most
     if (<u32>load<u16>(meta, META_LENGTH) - least > most - least) break;
-    if (load<u32>(ip, IP4_DESTINATION) != destination || pair >>> 16 != port) break;
+    if (six) {
+      if (load<u64>(ip, IP6_DESTINATION) != destination) break;
+      if (load<u64>(ip, IP6_DESTINATION + 8) != destinationLow) break;
+    } else if (load<u32>(ip, IP4_DESTINATION) != <u32>destination) break;
+    if (pair >>> 16 != port) break;
     if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) break;
-    if (<u32>load<u8>(ip, IP4_TTL) < minTtl) break;
-    const hash = to ^ crcHash4From(flow, load<u32>(ip, IP4_SOURCE), pair & 0xffff);
-    store<u32>(meta, hash, META_HASH);
-    store<u32>(meta, vip, META_OPAQUE);
-    stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
-  }
-  return at;
-}
-
-/** The same for IPv6. */
-function hashRun6(
-  at: usize,
-  end: usize,
-  model: usize,
-  modelIp: usize,
-  frames: usize,
-  metadata: usize,
-  sticky: usize,
-  flow: usize,
-  vip: u32,
-  record: usize,
-): usize {
-  const mask = stickyMask(sticky);
-  const dpo = load<u32>(model, META_DPO);
-  const l4AndProtocol = load<u32>(model, META_L4) & L4_AND_PROTOCOL;
-  const l4: usize = l4AndProtocol & 0xffff;
-  const destination = load<u64>(modelIp, IP6_DESTINATION);
-  const destinationLow = load<u64>(modelIp, IP6_DESTINATION + 8);
-  const port: u32 = load<u16>(modelIp + l4, 2);
-  const to = crcHash6To(flow, modelIp + IP6_DESTINATION, port);
-  const least: u32 = <u32>l4 + 4;
-  const most: u32 = load<u16>(record, VIP_MAX_LENGTH);
-  const minTtl: u32 = load<u8>(record, VIP_MIN_TTL);
-  if (most < least) return at;
-  for (; at < end; at += 4) {
-    const buffer: usize = load<u32>(at);
-    const meta = metaOf(metadata, buffer);
-    const ip = dataOf(frames, buffer, meta);
-    const pair = load<u32>(ip + l4);
-    if ((load<u32>(meta, META_L4) & L4_AND_PROTOCOL) != l4AndProtocol) break;
-    if (load<u32>(meta, META_DPO) != dpo) break;
-    if (<u32>load<u16>(meta, META_LENGTH) - least > most - least) break;
-    if (load<u64>(ip, IP6_DESTINATION) != destination) break;
-    if (load<u64>(ip, IP6_DESTINATION + 8) != destinationLow || pair >>> 16 != port) break;
-    if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) break;
-    if (<u32>load<u8>(ip, IP6_HOP_LIMIT) < minTtl) break;
-    const hash = to ^ crcHash6From(flow, ip + IP6_SOURCE, pair & 0xffff);
+    if (<u32>load<u8>(ip + <usize>(six ? IP6_HOP_LIMIT : IP4_TTL)) < minTtl) break;
+    const hash = six
+      ? stickyHash6(seed, ip + IP6_SOURCE, pair & hashed)
+      : stickyHash4(seed, load<u32>(ip, IP4_SOURCE), pair & hashed);
     store<u32>(meta, hash, META_HASH);
     store<u32>(meta, vip, META_OPAQUE);
     stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);
@@ -263,28 +233,31 @@ function hashRun6(
   return allRuns(any, all);
 }
 
-/** Gives packets of one VIP the servers, and the encap the state, that the sticky table has, until it has none for one. */
+/** Gives packets of one VIP the servers, and the encap the state, that the sticky table has, until it has none for one in its own bucket. */
 function existing(at: usize, end: usize, metadata: usize, sticky: usize, vip: u32, now: u32): usize {
   const mask = stickyMask(sticky);
   const expiry = now + stickyTimeout(sticky);
+  const vips = stickyVips(vip);
+  const nows = i32x4.splat(now);
   for (; at < end; at += 4) {
     const meta = metaOf(metadata, load<u32>(at));
     const hash = load<u32>(meta, META_HASH);
     if (load<u32>(meta, META_OPAQUE) != vip) break;
     const bucket = stickyBucketAt(sticky, mask, hash);
-    const slot = stickyFind(bucket, hash, vip, now);
-    if (slot < 0) break;
-    stickyRefresh(bucket, slot, expiry);
-    store<u32>(meta, stickyAs(bucket, slot), META_AS);
-    store<u32>(meta, stickyState(bucket, slot), META_OPAQUE);
+    const hits = stickyHits(bucket, hash, vips, nows);
+    if (hits == 0) break;
+    const entry = stickyEntry(bucket, hits);
+    stickyRefresh(entry, expiry);
+    store<u32>(meta, stickyAs(entry), META_AS);
+    store<u32>(meta, stickyState(entry), META_OPAQUE);
   }
   return at;
 }
 
-/** A packet that is not usual, has no VIP, or is of a flow that the sticky table does not know. Returns its next slot. */
+/** A packet that is not usual, has no VIP, or is of a flow that is not in its own bucket of the sticky table. Returns its next slot. */
 function another(node: usize, lb: usize, ip: usize, meta: usize, vip: u32, perPort: bool): u32 {
   if (vip & SPECIAL) return special(node, ip, meta, vip ^ SPECIAL, perPort);
-  if (vip != 0) return newFlow(node, lb, meta, vip);
+  if (vip != 0) return newFlow(node, lb, ip, meta, vip);
   store<u32>(meta, 0, META_AS);
   reason(node, meta, LB_COUNT_NO_VIP);
   return LB_NEXT_PUNT;

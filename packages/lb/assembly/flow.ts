@@ -3,7 +3,6 @@ import { fanoutOf, nowOf, reason } from '@lbd/graph/assembly/abi.ts';
 import { META_AS, META_HASH, META_OPAQUE } from '@lbd/graph/src/layout.ts';
 import {
   stickyAs,
-  stickyBucket,
   stickyFind,
   stickyFree,
   stickyInsert,
@@ -25,7 +24,7 @@ import {
   VIP_MASK,
   VIP_NEW_FLOW,
 } from '../src/layout.ts';
-import { vipRecord } from './hash.ts';
+import { flowHashOf, vipRecord } from './hash.ts';
 
 // @ts-ignore: decorator
 @inline export function addToCounter(lb: usize, vip: u32, counter: usize, n: u32): void {
@@ -43,32 +42,34 @@ import { vipRecord } from './hash.ts';
 export function takeKnown(node: usize, lb: usize, meta: usize, vip: u32, refresh: bool): bool {
   const sticky: usize = load<u32>(lb, LB_STICKY);
   const hash = load<u32>(meta, META_HASH);
-  const bucket = stickyBucket(sticky, hash);
   const now = nowOf(node);
-  const slot = stickyFind(bucket, hash, vip, now);
-  if (slot < 0) return false;
+  const entry = stickyFind(sticky, hash, vip, now);
+  if (entry == 0) return false;
   if (refresh) {
-    stickyRefresh(bucket, slot, now + stickyTimeout(sticky));
+    stickyRefresh(entry, now + stickyTimeout(sticky));
     addToCounter(lb, vip, VIP_COUNTER_EXISTING, 1);
   }
-  store<u32>(meta, stickyAs(bucket, slot), META_AS);
-  store<u32>(meta, stickyState(bucket, slot), META_OPAQUE);
+  store<u32>(meta, stickyAs(entry), META_AS);
+  store<u32>(meta, stickyState(entry), META_OPAQUE);
   return true;
 }
 
 /** Gives the packet the server of the new-flow table, 0 if there is none. */
 // @ts-ignore: decorator
-@inline function takeNew(meta: usize, record: usize): u32 {
-  const place = load<u32>(meta, META_HASH) & load<u32>(record, VIP_MASK);
+@inline function takeNew(meta: usize, record: usize, choice: u32): u32 {
+  const place = choice & load<u32>(record, VIP_MASK);
   const server = load<u32>(<usize>load<u32>(record, VIP_NEW_FLOW) + (<usize>place << 2));
   store<u32>(meta, server, META_AS);
   store<u32>(meta, 0, META_OPAQUE);
   return server;
 }
 
-/** The server of a flow that the sticky table does not know. False, and the reason is written: there is none. */
-export function takeServer(node: usize, lb: usize, meta: usize, vip: u32, remember: bool): bool {
-  const server = takeNew(meta, vipRecord(lb, vip));
+/**
+ * The server of a flow that the sticky table does not know; `choice` is the flow hash that chooses it. False, and the reason is written:
+ * there is none.
+ */
+export function takeServer(node: usize, lb: usize, meta: usize, vip: u32, choice: u32, remember: bool): bool {
+  const server = takeNew(meta, vipRecord(lb, vip), choice);
   if (server == 0) {
     addToCounter(lb, vip, VIP_COUNTER_NO_SERVER, 1);
     reason(node, meta, LB_COUNT_NO_SERVER);
@@ -77,15 +78,16 @@ export function takeServer(node: usize, lb: usize, meta: usize, vip: u32, rememb
   if (!remember) return true;
   const sticky: usize = load<u32>(lb, LB_STICKY);
   const hash = load<u32>(meta, META_HASH);
-  const bucket = stickyBucket(sticky, hash);
   const now = nowOf(node);
-  const free = stickyFree(bucket, now);
-  if (free >= 0) stickyInsert(bucket, free, hash, vip, server, now + stickyTimeout(sticky));
-  addToCounter(lb, vip, free >= 0 ? VIP_COUNTER_FIRST : VIP_COUNTER_UNTRACKED, 1);
+  const free = stickyFree(sticky, hash, now);
+  if (free != 0) stickyInsert(free, hash, vip, server, now + stickyTimeout(sticky));
+  addToCounter(lb, vip, free != 0 ? VIP_COUNTER_FIRST : VIP_COUNTER_UNTRACKED, 1);
   return true;
 }
 
-/** A usual packet of a flow that the sticky table does not know. Returns its next slot. */
-export function newFlow(node: usize, lb: usize, meta: usize, vip: u32): u32 {
-  return takeServer(node, lb, meta, vip, true) ? encapSlot(node, vipRecord(lb, vip)) : <u32>LB_NEXT_DROP;
+/** A usual packet whose flow is not in its own bucket of the sticky table. Returns its next slot. */
+export function newFlow(node: usize, lb: usize, ip: usize, meta: usize, vip: u32): u32 {
+  const record = vipRecord(lb, vip);
+  if (takeKnown(node, lb, meta, vip, true)) return encapSlot(node, record);
+  return takeServer(node, lb, meta, vip, flowHashOf(lb, ip, meta, record), true) ? encapSlot(node, record) : <u32>LB_NEXT_DROP;
 }

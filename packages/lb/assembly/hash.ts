@@ -1,9 +1,10 @@
-/** The flow hash of a packet, and its VIP by port: for packets one at a time. Runs of usual packets have their own, in choose.ts. */
+/** The hashes of a packet, and its VIP by port: for packets one at a time. Runs of usual packets have their own, in choose.ts. */
 import { hash8, search8 } from '@lbd/bihash/assembly/bihash8.ts';
 import { META_L4, META_LENGTH, META_PROTOCOL } from '@lbd/graph/src/layout.ts';
 import { flowHash4, flowHash6, flowHash6Sticky, flowKeyed } from '@lbd/maglev/assembly/flow-hash.ts';
 import { IP4_SOURCE, IP6_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
-import { LB_HASH, LB_PORTS, LB_VIPS, VIP_FLAGS, VIP_SHIFT, VIP_SRC_IP_STICKY } from '../src/layout.ts';
+import { stickyHash4, stickyHash6, stickySeed4, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
+import { LB_HASH, LB_PORTS, LB_SECRET, LB_VIPS, VIP_FLAGS, VIP_SHIFT, VIP_SRC_IP_STICKY } from '../src/layout.ts';
 import { keyOfPort } from './port-key.ts';
 
 /** True if the packet is TCP or UDP and has its ports. META_L4 and META_PROTOCOL must be right. */
@@ -35,20 +36,37 @@ export function vipOfPort(lb: usize, group: u32, protocol: u32, port: u32): u32 
   return value == <u64>-1 ? 0 : <u32>value;
 }
 
-/** The hash of the packet's own flow. `ip` of either family. */
-export function hashOf(lb: usize, ip: usize, meta: usize, record: usize): u32 {
+// Two hashes. One chooses the server of a new flow, and is VPP's unless the configuration says otherwise: the flow hash. By the other the
+// sticky table, and what else remembers flows, knows them: META_HASH.
+
+/** The flow hash of the packet's own flow. `ip` of either family. */
+export function flowHashOf(lb: usize, ip: usize, meta: usize, record: usize): u32 {
   const ports = portsOf(ip, meta);
-  if (load<u8>(ip) >> 4 == 4) return hashOf4(lb, load<u64>(ip, IP4_SOURCE), ports, record);
-  return hashOf6(lb, ip + IP6_SOURCE, ports, record);
+  if (load<u8>(ip) >> 4 == 4) return flowHashOf4(lb, load<u64>(ip, IP4_SOURCE), ports, record);
+  return flowHashOf6(lb, ip + IP6_SOURCE, ports, record);
 }
 /** `addresses`: the eight bytes of source and destination. */
-export function hashOf4(lb: usize, addresses: u64, ports: u32, record: usize): u32 {
+export function flowHashOf4(lb: usize, addresses: u64, ports: u32, record: usize): u32 {
   const flow: usize = load<u32>(lb, LB_HASH);
   return flowHash4(flow, flowKeyed(flow), addresses, isBySource(record) ? 0 : ports);
 }
 /** `addresses`: where the 32 bytes of source and destination are. */
-export function hashOf6(lb: usize, addresses: usize, ports: u32, record: usize): u32 {
+export function flowHashOf6(lb: usize, addresses: usize, ports: u32, record: usize): u32 {
   const flow: usize = load<u32>(lb, LB_HASH);
   const keyed = flowKeyed(flow);
   return isBySource(record) ? flowHash6Sticky(flow, keyed, addresses) : flowHash6(flow, keyed, addresses, ports);
+}
+
+/** The hash of the packet's own flow for the sticky table. */
+export function stickyHashOf(lb: usize, ip: usize, meta: usize, record: usize): u32 {
+  const ports = portsOf(ip, meta);
+  if (load<u8>(ip) >> 4 == 4) return stickyHashOf4(lb, load<u64>(ip, IP4_SOURCE), ports, record);
+  return stickyHashOf6(lb, ip + IP6_SOURCE, ports, record);
+}
+export function stickyHashOf4(lb: usize, addresses: u64, ports: u32, record: usize): u32 {
+  const seed = stickySeed4(lb + LB_SECRET, <u32>(addresses >> 32));
+  return stickyHash4(seed, <u32>addresses, isBySource(record) ? 0 : ports);
+}
+export function stickyHashOf6(lb: usize, addresses: usize, ports: u32, record: usize): u32 {
+  return stickyHash6(stickySeed6(lb + LB_SECRET, addresses + 16), addresses, isBySource(record) ? 0 : ports);
 }

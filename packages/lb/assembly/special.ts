@@ -59,7 +59,17 @@ import {
 } from '../src/layout.ts';
 import { encapSlot, takeKnown, takeServer } from './flow.ts';
 import { isTinyFirst, rememberChoice } from './fragments.ts';
-import { hashOf, hashOf4, hashOf6, isBySource, vipOfPort, vipRecord } from './hash.ts';
+import {
+  flowHashOf,
+  flowHashOf4,
+  flowHashOf6,
+  isBySource,
+  stickyHashOf,
+  stickyHashOf4,
+  stickyHashOf6,
+  vipOfPort,
+  vipRecord,
+} from './hash.ts';
 import {
   clientAddresses4,
   clientAddresses6,
@@ -113,11 +123,13 @@ export function special(node: usize, ip: usize, meta: usize, vip: u32, perPort: 
     if (perPort) return icmpToPrefix(node, lb, ip, meta, quotation != 0);
   }
   if (vip == 0) return toKernel(node, lb, ip, meta, LB_COUNT_NO_VIP);
-  store<u32>(meta, hashOf(lb, ip, meta, vipRecord(lb, vip)), META_HASH);
+  const record = vipRecord(lb, vip);
+  store<u32>(meta, stickyHashOf(lb, ip, meta, record), META_HASH);
+  store<u32>(meta, flowHashOf(lb, ip, meta, record), META_OPAQUE);
   return toFlow(node, lb, ip, meta, vip, false);
 }
 
-/** Sends the packet to the server of its flow, META_HASH, if it may be sent on. An ICMP error makes no flow known. */
+/** Sends the packet to the server of its flow, META_HASH and META_OPAQUE, if it may be sent on. An ICMP error makes no flow known. */
 function toFlow(node: usize, lb: usize, ip: usize, meta: usize, vip: u32, icmpError: bool): u32 {
   const record = vipRecord(lb, vip);
   if (ttlOf(ip) < <u32>load<u8>(record, VIP_MIN_TTL)) {
@@ -125,7 +137,8 @@ function toFlow(node: usize, lb: usize, ip: usize, meta: usize, vip: u32, icmpEr
     reason(node, meta, LB_COUNT_TTL_EXPIRED);
     return LB_NEXT_ICMP_ERROR;
   }
-  if (!takeKnown(node, lb, meta, vip, !icmpError) && !takeServer(node, lb, meta, vip, !icmpError)) return LB_NEXT_DROP;
+  const choice = load<u32>(meta, META_OPAQUE);
+  if (!takeKnown(node, lb, meta, vip, !icmpError) && !takeServer(node, lb, meta, vip, choice, !icmpError)) return LB_NEXT_DROP;
   if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) rememberChoice(lb, ip, meta, nowOf(node));
   const server = <usize>load<u32>(lb, LB_SERVERS) + (<usize>load<u32>(meta, META_AS) << AS_SHIFT);
   const most: u32 = load<u16>(server, AS_MAX_LENGTH);
@@ -154,7 +167,7 @@ export function tooBig(node: usize, lb: usize, ip: usize, meta: usize, most: u32
   return LB_NEXT_DROP;
 }
 
-/** The VIP that has sent the packet that an ICMP error is about, and to META_HASH the hash of its flow; 0 if none is known to have. */
+/** The VIP that has sent the packet that an ICMP error is about, and to META_HASH and META_OPAQUE the hashes of its flow; 0 if none is known to have. */
 function vipOfError(lb: usize, ip: usize, meta: usize, vip: u32, perPort: bool, quotation: u64): u32 {
   if (!isToQuotedSource(ip, quotation)) return 0;
   const ports = clientPorts(ip, quotation);
@@ -167,14 +180,17 @@ function vipOfError(lb: usize, ip: usize, meta: usize, vip: u32, perPort: bool, 
   const record = vipRecord(lb, vip);
   // Without the ports, as of a later fragment, nobody knows the flow.
   if (protocol == 255 && !isBySource(record)) return 0;
-  let hash: u32;
   if (isSix(ip)) {
     const addresses = ip + quotedIp(quotation) + IP6_SOURCE;
     clientAddresses6(ip, quotation, addresses);
-    hash = hashOf6(lb, addresses, ports, record);
+    store<u32>(meta, stickyHashOf6(lb, addresses, ports, record), META_HASH);
+    store<u32>(meta, flowHashOf6(lb, addresses, ports, record), META_OPAQUE);
     clientAddresses6(ip, quotation, addresses);
-  } else hash = hashOf4(lb, clientAddresses4(ip, quotation), ports, record);
-  store<u32>(meta, hash, META_HASH);
+  } else {
+    const addresses = clientAddresses4(ip, quotation);
+    store<u32>(meta, stickyHashOf4(lb, addresses, ports, record), META_HASH);
+    store<u32>(meta, flowHashOf4(lb, addresses, ports, record), META_OPAQUE);
+  }
   return vip;
 }
 

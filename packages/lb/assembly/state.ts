@@ -1,6 +1,6 @@
 /** For encaps: what they keep with a flow. The choosing nodes write it to META_OPAQUE, 0 if there is nothing. */
 import { META_AS, META_HASH } from '@lbd/graph/src/layout.ts';
-import { stickyBucket, stickyFind, stickySetState } from '@lbd/sticky/assembly/sticky.ts';
+import { stickyFind, stickySetState } from '@lbd/sticky/assembly/sticky.ts';
 import { AS_SHIFT, AS_VIP, LB_SERVERS, LB_STICKY } from '../src/layout.ts';
 
 /**
@@ -10,7 +10,6 @@ import { AS_SHIFT, AS_VIP, LB_SERVERS, LB_STICKY } from '../src/layout.ts';
 export function setFlowState(lb: usize, meta: usize, now: u32, state: u32): void {
   const hash = load<u32>(meta, META_HASH);
   const vip = load<u32>(<usize>load<u32>(lb, LB_SERVERS) + (<usize>load<u32>(meta, META_AS) << AS_SHIFT), AS_VIP);
-  const bucket = stickyBucket(load<u32>(lb, LB_STICKY), hash);
-  const slot = stickyFind(bucket, hash, vip, now);
-  if (slot >= 0) stickySetState(bucket, slot, state);
+  const entry = stickyFind(load<u32>(lb, LB_STICKY), hash, vip, now);
+  if (entry != 0) stickySetState(entry, state);
 }

@@ -9,15 +9,16 @@ export const EXPRESS_ALL_PORTS = 8;
 /** u32: type of the DPO lb4-port. */
 export const EXPRESS_PER_PORT = 12;
 
-/** What all packets of a run have in common, as its loop compares it: MODEL_ vectors of four equal words, but the first two. */
+/** What all packets of a run have in common, as its loop compares it: vectors of four equal words, but those of 16 bytes of a frame. */
 export const EXPRESS_MODEL = 64;
 /** The first 16 bytes of the Ethernet frame, and which bits of them count. */
 export const MODEL_ETHERNET = 0;
 export const MODEL_ETHERNET_MASK = 16;
 /** META_RX and META_FLAGS behind it. */
 export const MODEL_RX = 32;
-/** IP protocol, where it is in its word of the header. */
+/** IPv6: the next header. */
 export const MODEL_PROTOCOL = 48;
+/** IPv6. */
 export const MODEL_DESTINATION = 64;
 /** Ports as loaded; which bits of them count; which are hashed. */
 export const MODEL_PORTS = 80;
@@ -27,13 +28,27 @@ export const MODEL_PORTS_HASHED = 112;
 export const MODEL_TTL = 128;
 export const MODEL_LEAST = 144;
 export const MODEL_MOST = 160;
+/** IPv4: the 16 bytes from the source address on, and which bits of them count. */
+export const MODEL_TARGET = 176;
+export const MODEL_TARGET_MASK = 192;
+/** stickySeed4() of the destination. */
+export const MODEL_SEED = 208;
+export const MODEL_ETHERNET_BYTES = 224;
+/** Constants of stickyHashes4(): three vectors. */
+export const MODEL_HASH = 240;
+/** IPv4: FOUR_ vectors of @lbd/fib. */
+export const MODEL_HEADER = 288;
+/** A byte to touch in place of a bucket. */
+export const EXPRESS_TOUCHED = 512;
 
 /** Packets in a vector, at most: VECTOR_SIZE of @lbd/graph. */
 export const EXPRESS_PACKETS = 256;
 /** A word for each packet of the vector, and some more: packets are taken four at a time. */
-const WORDS = (EXPRESS_PACKETS + 4) * 4;
+const WORDS = (EXPRESS_PACKETS + 8) * 4;
+/** Place of four words that no packet of the vector has. */
+export const EXPRESS_SPARE = (EXPRESS_PACKETS + 4) * 4;
 /** u32 each: the vector, and three times more its last packet. */
-export const EXPRESS_BUFFERS = 256;
+export const EXPRESS_BUFFERS = 576;
 /** Flow hashes. */
 export const EXPRESS_HASHES = EXPRESS_BUFFERS + WORDS;
 /** META_DATA and META_LENGTH as they are to be, past the Ethernet header. */

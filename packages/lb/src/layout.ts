@@ -74,7 +74,9 @@ export const LB_SOURCE6 = 32;
 export const LB_FLAGS = 48;
 /** u32: address of adjacency 0, for express nodes; see EXPRESS_FAN_OUT. */
 export const LB_ADJACENCIES = 52;
-export const LB_BYTES = 64;
+/** 16 bytes: what the sticky tables' hash is secret by, the same for all workers. */
+export const LB_SECRET = 64;
+export const LB_BYTES = 128;
 /** In LB_FLAGS: IPv4 packets without DF that are too big for the way to their server are fragmented, not dropped. */
 export const LB_FRAGMENT = 1;
 /** In LB_FLAGS: there are node ports. */

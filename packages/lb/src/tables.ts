@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Bihash } from '@lbd/bihash';
 import { FlowHash, type FlowHashKind } from '@lbd/maglev';
 import type { Arena, Memory } from '@lbd/memory';
@@ -36,6 +37,8 @@ export interface LbSizes {
   readonly buckets?: number;
   /** Flow timeout, seconds. */
   readonly timeout?: number;
+  /** 16 bytes that nobody should know, for the sticky tables' hash; random unless told. */
+  readonly secret?: Uint8Array;
 }
 
 /** Sticky entries have 16 bits for the VIP and 24 for the server. */
@@ -45,7 +48,8 @@ const DEFAULTS = { maxVips: 16384, maxServers: 1 << 20, buckets: 1024, timeout: 
 
 /** Allocates the tables. @throws RangeError if a size is out of range, OutOfMemoryError */
 export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
-  const { workers, maxVips, maxServers, buckets, timeout } = { ...DEFAULTS, ...sizes };
+  const { workers, maxVips, maxServers, buckets, timeout, secret } = { ...DEFAULTS, secret: randomBytes(16), ...sizes };
+  if (secret.length !== 16) throw new RangeError(`a secret of ${secret.length} bytes: must be 16`);
   checkSize('maxVips', maxVips, MAX_VIPS);
   checkSize('maxServers', maxServers, MAX_SERVERS);
   const { memory } = arena;
@@ -79,6 +83,7 @@ export function allocateLb(arena: Arena, sizes: LbSizes): LbHandles {
       [L.LB_FRAGMENTS, fragments.table],
     ];
     for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
+    memory.u8.set(secret, block + L.LB_SECRET);
     blocks.push(block);
     counters.push(counter);
   }

@@ -32,20 +32,19 @@ export function lookup_vector(
   for (let i: usize = 0; i < end; i += 4) {
     const hash = load<u32>(hashes + i);
     const vip = load<u32>(vips + i);
-    const bucket = stickyBucketAt(table, mask, hash);
-    let slot = stickyFind(bucket, hash, vip, now);
+    let entry = stickyFind(table, hash, vip, now);
     let as: u32;
-    if (slot >= 0) {
-      as = stickyAs(bucket, slot);
-      stickyRefresh(bucket, slot, expiry);
+    if (entry != 0) {
+      as = stickyAs(entry);
+      stickyRefresh(entry, expiry);
       existing++;
     } else {
       as = load<u32>(newflow + i);
       if (!as) none++;
       else {
-        slot = stickyFree(bucket, now);
-        if (slot >= 0) {
-          stickyInsert(bucket, slot, hash, vip, as, expiry);
+        entry = stickyFree(table, hash, now);
+        if (entry != 0) {
+          stickyInsert(entry, hash, vip, as, expiry);
           first++;
         } else untracked++;
       }

@@ -1,6 +1,6 @@
 /** What the control plane does with whole tables. */
 import { AS_MASK, BUCKET_AS, BUCKET_BYTES, BUCKET_EXPIRY, BUCKET_HASH, BUCKET_VIP, STICKY_BYTES, VIP_MASK } from '../src/layout.ts';
-import { stickyBucket, stickyFind, stickyFree, stickyInsert, stickyMask, stickySetState, stickyState } from './sticky.ts';
+import { stickyFind, stickyFree, stickyInsert, stickyMask, stickySetState, stickyState } from './sticky.ts';
 
 /** Matches every application server, or every VIP. */
 // @ts-ignore: decorator
@@ -77,7 +77,7 @@ export function flush(table: usize, as: u32, vip: u32, now: u32): u32 {
   return sum;
 }
 
-/** Copies the live entries of one table to another that does not have them. Returns how many found their bucket full. */
+/** Copies the live entries of one table to another that does not have them. Returns how many found both buckets full. */
 export function copy(from: usize, to: usize, now: u32): u32 {
   const end = endOf(from);
   let lost: u32 = 0;
@@ -86,11 +86,10 @@ export function copy(from: usize, to: usize, now: u32): u32 {
       const expiry = load<u32>(entry, BUCKET_EXPIRY);
       if (<i32>expiry <= <i32>now) continue;
       const hash = load<u32>(entry, BUCKET_HASH);
-      const target = stickyBucket(to, hash);
-      const slot = stickyFree(target, now);
-      if (slot < 0) lost++;
+      const target = stickyFree(to, hash, now);
+      if (target == 0) lost++;
       // the words as they are, with the state in them
-      else stickyInsert(target, slot, hash, load<u32>(entry, BUCKET_VIP), load<u32>(entry, BUCKET_AS), expiry);
+      else stickyInsert(target, hash, load<u32>(entry, BUCKET_VIP), load<u32>(entry, BUCKET_AS), expiry);
     }
   }
   return lost;
@@ -98,14 +97,12 @@ export function copy(from: usize, to: usize, now: u32): u32 {
 
 /** The state of a flow; 0 if it is not live. */
 export function state_of(table: usize, hash: u32, vip: u32, now: u32): u32 {
-  const bucket = stickyBucket(table, hash);
-  const slot = stickyFind(bucket, hash, vip, now);
-  return slot < 0 ? 0 : stickyState(bucket, slot);
+  const entry = stickyFind(table, hash, vip, now);
+  return entry == 0 ? 0 : stickyState(entry);
 }
 /** Sets it. False if the flow is not live. */
 export function set_state(table: usize, hash: u32, vip: u32, now: u32, state: u32): bool {
-  const bucket = stickyBucket(table, hash);
-  const slot = stickyFind(bucket, hash, vip, now);
-  if (slot >= 0) stickySetState(bucket, slot, state);
-  return slot >= 0;
+  const entry = stickyFind(table, hash, vip, now);
+  if (entry != 0) stickySetState(entry, state);
+  return entry != 0;
 }

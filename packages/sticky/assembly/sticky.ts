@@ -2,12 +2,13 @@
  * The sticky table, for kernels of other packages, packet by packet. Only the worker that owns the table may write to it:
  * nothing here is atomic. The way of a packet:
  *
- *     const bucket = stickyBucket(table, hash);
- *     let slot = stickyFind(bucket, hash, vip, now);
- *     if (slot >= 0) { as = stickyAs(bucket, slot); stickyRefresh(bucket, slot, expiry); }
- *     else if (as) { slot = stickyFree(bucket, now); if (slot >= 0) stickyInsert(bucket, slot, hash, vip, as, expiry); }
+ *     let entry = stickyFind(table, hash, vip, now);
+ *     if (entry) { as = stickyAs(entry); stickyRefresh(entry, expiry); }
+ *     else if (as) { entry = stickyFree(table, hash, now); if (entry) stickyInsert(entry, hash, vip, as, expiry); }
  *
- * with `expiry = now + stickyTimeout(table)`. The bucket is the low bits of the hash; all of the hash is compared.
+ * with `expiry = now + stickyTimeout(table)`. A flow's own bucket is the low bits of its hash; one that finds it full goes to the
+ * other bucket, half a table away. All of the hash is compared. Loops over many packets look in the own buckets alone
+ * (stickyBucketAt, stickyHits), and ask stickyFind() for the few that are not there.
  */
 import {
   AS_MASK,
@@ -35,23 +36,38 @@ import {
 @inline export function stickyTimeout(table: usize): u32 {
   return load<u32>(table, STICKY_TIMEOUT);
 }
-// @ts-ignore: decorator
-@inline export function stickyBucket(table: usize, hash: u32): usize {
-  return stickyBucketAt(table, stickyMask(table), hash);
-}
-/** The same, with the mask that was loaded once. */
+/** The own bucket of a flow. `mask`: stickyMask(), loaded once. */
 // @ts-ignore: decorator
 @inline export function stickyBucketAt(table: usize, mask: u32, hash: u32): usize {
   return table + STICKY_BYTES + ((<usize>(hash & mask)) << BUCKET_SHIFT);
 }
+/** The bucket for those that find this one full. */
+// @ts-ignore: decorator
+@inline function otherBucket(table: usize, mask: u32, bucket: usize): usize {
+  const buckets = table + STICKY_BYTES;
+  return buckets + ((bucket - buckets) ^ (<usize>((mask + 1) >>> 1) << BUCKET_SHIFT));
+}
+/** True if the low bytes of all hashes in a bucket are that of its index; smaller tables are in the cache anyway. */
+// @ts-ignore: decorator
+@inline function canTouch(mask: u32): bool {
+  return mask >= 511;
+}
 /**
  * Brings the bucket's line near, for the loop before the one that uses it, by a store, which holds up nothing that follows
- * (WebAssembly has no prefetch). It changes nothing: the low byte of the hashes in a bucket is that of the bucket's index,
- * if there are 256 buckets at least; smaller tables are in the cache anyway.
+ * (WebAssembly has no prefetch). It changes nothing: see canTouch().
  */
 // @ts-ignore: decorator
 @inline export function stickyTouch(bucket: usize, mask: u32, hash: u32): void {
-  if (mask >= 255) store<u8>(bucket, <u8>hash, BUCKET_HASH);
+  if (canTouch(mask)) store<u8>(bucket, <u8>hash, BUCKET_HASH);
+}
+/** Where to touch buckets in loops without that question: the table, if it can be touched; else `spare`, with stickyTouchMask(). */
+// @ts-ignore: decorator
+@inline export function stickyTouchBase(table: usize, mask: u32, spare: usize): usize {
+  return canTouch(mask) ? stickyBucketAt(table, 0, 0) : spare;
+}
+// @ts-ignore: decorator
+@inline export function stickyTouchMask(mask: u32): u32 {
+  return canTouch(mask) ? mask : 0;
 }
 /**
  * stickyTouch() for `count` hashes (u32 each at `hashes`), and up to three words behind them, which may be anything. In a
@@ -60,7 +76,7 @@ import {
  */
 export function stickyTouchAll(table: usize, hashes: usize, count: i32): void {
   const mask = stickyMask(table);
-  if (mask < 255) return;
+  if (!canTouch(mask)) return;
   for (const end = hashes + (<usize>count << 2); hashes < end; hashes += 16) {
     const a = load<u32>(hashes);
     const b = load<u32>(hashes, 4);
@@ -72,10 +88,24 @@ export function stickyTouchAll(table: usize, hashes: usize, count: i32): void {
     store<u8>(stickyBucketAt(table, mask, d), <u8>d, BUCKET_HASH);
   }
 }
-/** Slot (0 to 3) of the live entry of the flow, or -1. `now` in seconds. */
+/** The live entry of the flow, or 0. `now` in seconds. */
+export function stickyFind(table: usize, hash: u32, vip: u32, now: u32): usize {
+  const mask = stickyMask(table);
+  const vips = stickyVips(vip);
+  const nows = i32x4.splat(now);
+  let bucket = stickyBucketAt(table, mask, hash);
+  let hits = stickyHits(bucket, hash, vips, nows);
+  if (hits == 0) {
+    bucket = otherBucket(table, mask, bucket);
+    hits = stickyHits(bucket, hash, vips, nows);
+    if (hits == 0) return 0;
+  }
+  return stickyEntry(bucket, hits);
+}
+/** The entry that a bit of stickyHits() says. */
 // @ts-ignore: decorator
-@inline export function stickyFind(bucket: usize, hash: u32, vip: u32, now: u32): i32 {
-  return firstOf(stickyHits(bucket, hash, stickyVips(vip), i32x4.splat(now)));
+@inline export function stickyEntry(bucket: usize, hits: i32): usize {
+  return bucket + (<usize>ctz(hits) << 2);
 }
 /** The VIP as stickyHits() wants it. Make it once per run: V8 takes nothing out of a loop. */
 // @ts-ignore: decorator
@@ -91,45 +121,48 @@ export function stickyTouchAll(table: usize, hashes: usize, count: i32): void {
   );
   return i32x4.bitmask(v128.and(same, i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), nows)));
 }
-/** Slot of an entry that is over or was never used, or -1 if the bucket is full of live flows: the packet is untracked. */
-// @ts-ignore: decorator
-@inline export function stickyFree(bucket: usize, now: u32): i32 {
-  return firstOf(i32x4.bitmask(i32x4.le_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now))));
+/** An entry that is over or was never used, for a flow that has none; 0 if both buckets are full of live flows: the packet is untracked. */
+export function stickyFree(table: usize, hash: u32, now: u32): usize {
+  const mask = stickyMask(table);
+  let bucket = stickyBucketAt(table, mask, hash);
+  let over = overIn(bucket, now);
+  if (over == 0) {
+    bucket = otherBucket(table, mask, bucket);
+    over = overIn(bucket, now);
+    if (over == 0) return 0;
+  }
+  return stickyEntry(bucket, over);
 }
 // @ts-ignore: decorator
-@inline function firstOf(bits: i32): i32 {
-  return bits ? ctz(bits) : -1;
+@inline function overIn(bucket: usize, now: u32): i32 {
+  return i32x4.bitmask(i32x4.le_s(v128.load(bucket, BUCKET_EXPIRY), i32x4.splat(now)));
 }
 /** Application server of the entry. */
 // @ts-ignore: decorator
-@inline export function stickyAs(bucket: usize, slot: i32): u32 {
-  return load<u32>(bucket + (<usize>slot << 2), BUCKET_AS) & AS_MASK;
+@inline export function stickyAs(entry: usize): u32 {
+  return load<u32>(entry, BUCKET_AS) & AS_MASK;
 }
 /** What stickySetState() has set since the flow was entered, else 0. */
 // @ts-ignore: decorator
-@inline export function stickyState(bucket: usize, slot: i32): u32 {
-  const entry = bucket + (<usize>slot << 2);
+@inline export function stickyState(entry: usize): u32 {
   return <u32>load<u16>(entry, BUCKET_VIP + 2) | (<u32>load<u8>(entry, BUCKET_AS + 3) << 16);
 }
 /** Keeps 24 bits with a flow, for whoever uses the table. A flow that comes back after its timeout has lost them. */
 // @ts-ignore: decorator
-@inline export function stickySetState(bucket: usize, slot: i32, state: u32): void {
-  const entry = bucket + (<usize>slot << 2);
+@inline export function stickySetState(entry: usize, state: u32): void {
   store<u16>(entry, <u16>state, BUCKET_VIP + 2);
   store<u8>(entry, <u8>(state >>> 16), BUCKET_AS + 3);
 }
 /** The flow had a packet. `expiry`: now + timeout. */
 // @ts-ignore: decorator
-@inline export function stickyRefresh(bucket: usize, slot: i32, expiry: u32): void {
-  const entry = bucket + (<usize>slot << 2);
+@inline export function stickyRefresh(entry: usize, expiry: u32): void {
   // Most packets come in the second of the flow's last one. A store would stall the next packet of the flow, which loads
   // the four expiries at once, until the store has left the store buffer.
   if (load<u32>(entry, BUCKET_EXPIRY) != expiry) store<u32>(entry, expiry, BUCKET_EXPIRY);
 }
 /** Fills a free entry; its state is 0. `as` (less than 2^24; `vip` less than 2^16) must not be 0: a flow without a server takes no entry. */
 // @ts-ignore: decorator
-@inline export function stickyInsert(bucket: usize, slot: i32, hash: u32, vip: u32, as: u32, expiry: u32): void {
-  const entry = bucket + (<usize>slot << 2);
+@inline export function stickyInsert(entry: usize, hash: u32, vip: u32, as: u32, expiry: u32): void {
   store<u32>(entry, hash, BUCKET_HASH);
   store<u32>(entry, vip, BUCKET_VIP);
   store<u32>(entry, as, BUCKET_AS);
