@@ -167,6 +167,31 @@ describe('choosing', () => {
     expect(keyed).not.toEqual(crc);
     expect(chosen(flows(200))).toEqual(keyed);
   });
+
+  it('keeps live flows when the flow hash is changed, and chooses by it for new ones', async () => {
+    await bench.lb.addVip(ALL);
+    await add(SERVERS);
+    const [old, later] = [flows(200), flows(400).slice(200)];
+    const before = chosen(old);
+    await bench.lb.lbConf({ flowHash: 'keyed' });
+    expect(chosen(old)).toEqual(before);
+    const table = maglev(
+      1024,
+      SERVERS.map((address) => ({ address: addressBytes(address) })),
+    );
+    const byCrc = Array.from({ length: 200 }, (_, i) => {
+      const n = 200 + i;
+      const hash = flowHash4(Uint8Array.of(1, 2, n >> 8, n & 255), Uint8Array.of(90, 1, 2, 3), 1024 + n, 80);
+      return 1 + table[hash & 1023]!;
+    });
+    const after = chosen(later);
+    expect(after).not.toEqual(byCrc);
+    await bench.lb.lbConf({ flowHash: 'crc32c' });
+    expect(chosen([...old, ...later])).toEqual([...before, ...after]);
+    expect(bench.lb.vips()[0]!.counters).toMatchObject({ firstSession: 400, untracked: 0 });
+    await bench.lb.flushFlowTable();
+    expect(chosen(later)).toEqual(byCrc);
+  });
 });
 
 describe('per-port VIPs', () => {

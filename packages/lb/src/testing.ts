@@ -38,6 +38,9 @@ import {
   lbNodes,
   runLbTask,
 } from './index.ts';
+import { TEST_SECRET } from './testing-flows.ts';
+
+export { crowdedFlows, type FlowEnds, hashOfFlow, TEST_SECRET, twinFlows } from './testing-flows.ts';
 
 export interface LbBenchOptions {
   readonly sizes?: Partial<LbSizes>;
@@ -105,7 +108,7 @@ export class LbBench {
   static async create(encaps: readonly Encap[], options: LbBenchOptions = {}): Promise<LbBench> {
     const arena = Arena.create(512 * 1024 * 1024);
     const epochs = new Epochs(arena, 1);
-    const handles = allocateLb(arena, { workers: 1, ...options.sizes });
+    const handles = allocateLb(arena, { workers: 1, secret: TEST_SECRET, ...options.sizes });
     const tables = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
     const fib = { fib4: options.fib?.(arena) ?? tables.fib4.address, fib6: tables.fib6.address };
     const all = [...encaps];

@@ -1,3 +1,5 @@
+import type { SentPacket } from '@lbd/graph/testing';
+import { crowdedFlows, hashOfFlow } from '@lbd/lb/testing';
 import {
   type AnyLayer,
   checksum,
@@ -13,7 +15,15 @@ import {
 } from '@lbd/packet';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ExpressWorld, macOf, WITH_FEATURE, WITHOUT_MAC, type WorldVip } from './testing/express-world.ts';
+import {
+  BUCKETS,
+  ExpressWorld,
+  macOf,
+  WITH_FEATURE,
+  WITHOUT_MAC,
+  type WorldOptions,
+  type WorldVip,
+} from './testing/express-world.ts';
 
 // The shortcut is a second way for usual packets, so what it does is right if it is what the graph does. Here the same packets
 // go through two graphs, one of which has all of its packets traced: these go the ordinary way.
@@ -182,7 +192,7 @@ function frame6({ target, client, wrong, ttl }: Spec, ether: AnyLayer, l4: AnyLa
         : wrong === 'later fragment'
           ? [fragmentExtension(client, 64, false)]
           : [];
-  const ip = ip6({ src, dst: target[0], hopLimit: ttl, trafficClass: client * 21, extensions });
+  const ip = ip6({ src, dst: target[0], hopLimit: ttl, trafficClass: (client * 21) & 255, extensions });
   const bytes = wrong === 'icmp' ? packet(ether, ip, icmp6({}), payload) : packet(ether, ip, l4, payload);
   if (wrong === 'arp') bytes[13] = 6;
   if (wrong === 'version') bytes[14] = 0x45;
@@ -204,8 +214,10 @@ const sorted = (sent: ReturnType<ExpressWorld['send']>) =>
     )
     .sort();
 
-async function twoWorlds(keyed = false) {
-  const [short, long] = await Promise.all([ExpressWorld.create(VIPS, keyed), ExpressWorld.create(VIPS, keyed)]);
+const untrackedOf = (world: ExpressWorld) => world.lb.vips().reduce((sum, { counters }) => sum + counters.untracked, 0);
+
+async function twoWorlds(options: WorldOptions) {
+  const [short, long] = await Promise.all([ExpressWorld.create(VIPS, options), ExpressWorld.create(VIPS, options)]);
   long.shareKey(short);
   long.bench.runtime.tracer.add(Number.MAX_SAFE_INTEGER);
   const both = (work: (world: ExpressWorld) => void) => [short, long].forEach(work);
@@ -213,10 +225,15 @@ async function twoWorlds(keyed = false) {
 }
 
 describe('usual packets that go the short way', () => {
-  it.each([false, true])(
-    'come out as the graph sends them, and leave the same behind (keyed hash: %s)',
-    async (keyed) => {
-      const { short, long, both } = await twoWorlds(keyed);
+  it.each<{ what: string; options: WorldOptions; least: number }>([
+    { what: 'as usual', options: {}, least: 50 },
+    { what: 'with the keyed flow hash', options: { keyed: true }, least: 50 },
+    // Some flows are in their second bucket, and some have no room.
+    { what: 'with a sticky table that is too small', options: { buckets: 32 }, least: 5 },
+  ])(
+    'come out as the graph sends them, and leave the same behind: $what',
+    async ({ options, least }) => {
+      const { short, long, both } = await twoWorlds(options);
       const step = fc.oneof(
         { weight: 8, arbitrary: burst },
         { weight: 2, arbitrary: fc.integer({ min: 100, max: 30_000 }) },
@@ -230,7 +247,9 @@ describe('usual packets that go the short way', () => {
             else if (typeof todo === 'string') both((world) => world.setMtu(Number(todo.split(' ')[1] ?? 1500)));
             else {
               const frames = todo.map(frameOf);
-              expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));
+              // Twice: the second time, flows are known.
+              for (let turn = 0; turn < 2; turn++)
+                expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));
             }
             expect(short.state()).toEqual(long.state());
             long.bench.runtime.tracer.take();
@@ -238,29 +257,19 @@ describe('usual packets that go the short way', () => {
         }),
         { numRuns: 30 },
       );
-      expect(short.packets('nat4-express')).toBeGreaterThan(50);
-      expect(short.packets('ethernet-input')).toBeLessThan((keyed ? 0.98 : 0.9) * short.packets('lb4-express'));
-      expect(short.packets('nat6-express')).toBeGreaterThan(keyed ? -1 : 50);
+      for (const node of ['nat4-express', 'nat6-express']) expect(short.packets(node)).toBeGreaterThan(least);
+      expect(short.packets('ethernet-input')).toBeLessThan((options.buckets ? 1 : 0.95) * short.packets('lb4-express'));
+      if (options.buckets) expect(untrackedOf(short)).toBeGreaterThan(100);
       expect(long.packets('lb4-express')).toBe(0);
     },
     60_000,
   );
 
+  const usual = (target: Spec['target'], client: number, sport: number) =>
+    frameOf({ target, client, sport, flags: 'A', payload: 9, wrong: '', rx: 0, ttl: 64, sum: true });
   it('are all but the first of each flow', async () => {
-    const { short } = await twoWorlds();
-    const frames = Array.from({ length: 64 }, (_, i) =>
-      frameOf({
-        target: TARGETS[0],
-        client: i,
-        sport: 1024,
-        flags: 'A',
-        payload: 9,
-        wrong: '',
-        rx: 0,
-        ttl: 64,
-        sum: true,
-      }),
-    );
+    const short = await ExpressWorld.create(VIPS);
+    const frames = Array.from({ length: 64 }, (_, i) => usual(TARGETS[0], i, 1024));
     expect(short.send(frames)).toHaveLength(64);
     expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([0, 64]);
     for (let i = 1; i <= 3; i++) {
@@ -275,4 +284,114 @@ describe('usual packets that go the short way', () => {
     expect(short.send(others)).toHaveLength(64);
     expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([192, 128]);
   });
+
+  // VIPs of both families, of one port and of all ports, whose flows are told apart by ports or by source addresses alone
+  const served = [
+    ['90.0.0.1', 'udp', 20000, 'nat4-express'],
+    ['90.0.0.1', 'tcp', 80, 'nat4-express'],
+    ['90.0.1.1', 'udp', 53, 'nat4-express', 'by source'],
+    ['91.0.0.1', 'udp', 5000, 'gre4-express'],
+    ['92.0.0.9', 'udp', 99, 'gre6-express', 'by source'],
+    ['93.0.0.1', 'tcp', 99, 'l3dsr-express'],
+    ['94.0.0.1', 'tcp', 443, 'l3dsr-express'],
+    ['2001:db8:90::1', 'udp', 20000, 'nat6-express'],
+    ['2001:db8:90::1', 'tcp', 80, 'nat6-express'],
+    ['2001:db8:91::78', 'tcp', 5001, 'gre4-express'],
+    ['2001:db8:92::9', 'udp', 99, 'gre6-express', 'by source'],
+  ] as const;
+  const kinds = served.flatMap(([dst, protocol, dport, node, bySource]) =>
+    (['crc32c', 'keyed'] as const).map((flowHash) => {
+      const target = TARGETS.find((t) => t[0] === dst && t[1] === protocol && t[2] === dport)!;
+      return { dst, protocol, dport, node, flowHash, target, bySource: bySource !== undefined };
+    }),
+  );
+  it.each(kinds)('are those to $dst $protocol $dport, by $flowHash', async ({ target, node, flowHash, bySource }) => {
+    const world = await ExpressWorld.create(VIPS, { keyed: flowHash === 'keyed' });
+    const ways = () => ({ short: world.packets(node), ordinary: world.packets('ethernet-input') });
+    const flows = Array.from({ length: 50 }, (_, i) => usual(target, 1 + i, 1024 + i));
+    expect(world.send(flows)).toHaveLength(50);
+    expect(ways()).toEqual({ short: 0, ordinary: 50 });
+    for (const frames of [flows, flows.slice(7, 8), [...flows].reverse()]) {
+      expect(world.send(frames).map((sent) => sent.node)).toEqual(frames.map(() => 'sent'));
+    }
+    expect(ways()).toEqual({ short: 101, ordinary: 50 });
+    expect(world.lb.vips().filter(({ counters }) => counters.existingSessions === 101)).toHaveLength(1);
+    // Other ports are other flows, unless source addresses alone tell them apart.
+    expect(world.send(flows.map((_, i) => usual(target, 1 + i, 5000 + i)))).toHaveLength(50);
+    expect(ways()).toEqual(bySource ? { short: 151, ordinary: 50 } : { short: 101, ordinary: 100 });
+  });
+
+  it.each(kinds.filter(({ bySource }) => !bySource))(
+    'are those whose own sticky bucket is full, to $dst $protocol $dport, by $flowHash',
+    async ({ target, node, flowHash }) => {
+      const world = await ExpressWorld.create(VIPS, { keyed: flowHash === 'keyed' });
+      const [dst, , dport] = target;
+      const clientOf = (n: number) => ({ client: 1 + (n % 99), sport: 1024 + Math.floor(n / 99) });
+      const flows = crowdedFlows(
+        (n) => {
+          const { client, sport } = clientOf(n);
+          const src = dst.includes(':') ? `2001:db8:${client}::4` : `1.2.${client}.4`;
+          return { src, dst, sport, dport, frame: usual(target, client, sport) };
+        },
+        BUCKETS,
+        9,
+      );
+      const own = hashOfFlow(flows[0]!) % BUCKETS;
+      /** Hashes and ends of flows by bucket. */
+      const sticky = () =>
+        world.state().sticky.map((entry) =>
+          entry
+            .match(/^(\d+): (\d+) (\d+)/)!
+            .slice(1, 4)
+            .map(Number),
+        );
+      const held = (bucket: number) =>
+        sticky()
+          .filter(([at]) => at === bucket)
+          .map(([, hash]) => hash);
+      const hashes = (from: number, to: number) => flows.slice(from, to).map(hashOfFlow);
+      const ways = () => ({ short: world.packets(node), ordinary: world.packets('ethernet-input') });
+      const send = (...which: number[]) => world.send(which.map((n) => flows[n]!.frame));
+      // Servers' neighbours have a MAC address each.
+      const servers = (sent: SentPacket[]) => sent.map(({ bytes }) => bytes[5]);
+
+      const first = servers(send(0, 1, 2, 3, 4, 5, 6, 7));
+      expect(new Set(held(own))).toEqual(new Set(hashes(0, 4)));
+      expect(new Set(held(own ^ (BUCKETS / 2)))).toEqual(new Set(hashes(4, 8)));
+      expect(ways()).toEqual({ short: 0, ordinary: 8 });
+      // All the same: by themselves, between others, first, last.
+      const again = (...which: number[]) => {
+        const before = ways().short;
+        expect(servers(send(...which))).toEqual(which.map((n) => first[n]));
+        expect(ways()).toEqual({ short: before + which.length, ordinary: 8 });
+        const [now] = sticky()
+          .map(([, , expiry]) => expiry!)
+          .sort((one, other) => other - one);
+        for (const n of which) expect(sticky().find(([, hash]) => hash === hashOfFlow(flows[n]!))![2]).toBe(now);
+      };
+      // By themselves, between others, first, last; in time for none to be over.
+      for (const which of [[4], [0, 4], [4, 0], [0, 5, 1, 6, 7, 2, 4, 3], [4, 5, 6, 7], [0, 1, 2, 3, 0, 1, 7]]) {
+        world.now += 5000;
+        again(...which);
+      }
+      // They live on there, when the others are over,
+      for (let turn = 0; turn < 3; turn++) {
+        world.now += 30_000;
+        again(4, 5, 6, 7);
+      }
+      // and under another flow hash.
+      await world.lb.lbConf({ flowHash: flowHash === 'keyed' ? 'crc32c' : 'keyed' });
+      again(7, 6, 5, 4);
+      expect(untrackedOf(world)).toBe(0);
+
+      // With no room in either bucket, all of a flow's packets go the ordinary way.
+      expect(world.send(flows.slice(0, 4).map(({ frame }) => frame))).toHaveLength(4);
+      expect(ways().ordinary).toBe(12);
+      for (let turn = 1; turn <= 2; turn++) {
+        expect(send(8)).toHaveLength(1);
+        expect(ways().ordinary).toBe(12 + turn);
+      }
+      expect(untrackedOf(world)).toBe(2);
+    },
+  );
 });

@@ -61,31 +61,11 @@ import { FLOW_KEY, FLOW_KEYED, FLOW_KIND, FLOW_POSITIONS, FLOW_TABLES, FLOW_TABL
   );
 }
 // @ts-ignore: decorator
-@inline export function crcHash4(flow: usize, addresses: u64, ports: u32): u32 {
+@inline function crcHash4(flow: usize, addresses: u64, ports: u32): u32 {
   return wordOf(flow, addresses, 32) ^ portsOf(flow, ports, 24);
 }
-/** What destination address and port contribute to crcHash4: mostly the same from packet to packet. */
 // @ts-ignore: decorator
-@inline export function crcHash4To(flow: usize, destination: u32, port: u32): u32 {
-  const word = <u64>destination << 32;
-  return (
-    (byteOf(flow, word, 4, 32) ^ byteOf(flow, word, 5, 32)) ^
-    (byteOf(flow, word, 6, 32) ^ byteOf(flow, word, 7, 32)) ^
-    (byteOf(flow, port, 0, 24) ^ byteOf(flow, port, 1, 24))
-  );
-}
-/** What source address and port contribute: crcHash4 is the xor of both. */
-// @ts-ignore: decorator
-@inline export function crcHash4From(flow: usize, source: u32, port: u32): u32 {
-  const ports = <u64>port << 16;
-  return (
-    (byteOf(flow, source, 0, 32) ^ byteOf(flow, source, 1, 32)) ^
-    (byteOf(flow, source, 2, 32) ^ byteOf(flow, source, 3, 32)) ^
-    (byteOf(flow, ports, 2, 24) ^ byteOf(flow, ports, 3, 24))
-  );
-}
-// @ts-ignore: decorator
-@inline export function crcHash6(flow: usize, addresses: usize, ports: u32): u32 {
+@inline function crcHash6(flow: usize, addresses: usize, ports: u32): u32 {
   return (
     wordOf(flow, load<u64>(addresses), 32) ^
     wordOf(flow, load<u64>(addresses, 8), 24) ^
@@ -94,27 +74,8 @@ import { FLOW_KEY, FLOW_KEYED, FLOW_KIND, FLOW_POSITIONS, FLOW_TABLES, FLOW_TABL
     portsOf(flow, ports, 0)
   );
 }
-/** What destination and its port contribute to crcHash6. `destination`: where the 16 bytes are. */
 // @ts-ignore: decorator
-@inline export function crcHash6To(flow: usize, destination: usize, port: u32): u32 {
-  return (
-    wordOf(flow, load<u64>(destination), 16) ^
-    wordOf(flow, load<u64>(destination, 8), 8) ^
-    (byteOf(flow, port, 0, 0) ^ byteOf(flow, port, 1, 0))
-  );
-}
-/** What source and its port contribute: crcHash6 is the xor of both. */
-// @ts-ignore: decorator
-@inline export function crcHash6From(flow: usize, source: usize, port: u32): u32 {
-  const ports = <u64>port << 16;
-  return (
-    wordOf(flow, load<u64>(source), 32) ^
-    wordOf(flow, load<u64>(source, 8), 24) ^
-    (byteOf(flow, ports, 2, 0) ^ byteOf(flow, ports, 3, 0))
-  );
-}
-// @ts-ignore: decorator
-@inline export function crcHash6Sticky(flow: usize, addresses: usize): u32 {
+@inline function crcHash6Sticky(flow: usize, addresses: usize): u32 {
   return (
     wordOf(flow, load<u64>(addresses), 24) ^
     wordOf(flow, load<u64>(addresses, 8), 16) ^
@@ -143,7 +104,7 @@ export function build_tables(flow: usize): void {
 // The four words of state are locals of each hash; a round is spelled out because a function has one result.
 
 // @ts-ignore: decorator
-@inline export function sipHash4(flow: usize, addresses: u64, ports: u32): u32 {
+@inline function sipHash4(flow: usize, addresses: u64, ports: u32): u32 {
   const k0 = load<u64>(flow, FLOW_KEY);
   const k1 = load<u64>(flow, FLOW_KEY + 8);
   let a = k0 ^ 0x736f6d6570736575;

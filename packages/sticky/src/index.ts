@@ -1,4 +1,5 @@
 export { StickyError, type StickyErrorCode } from './errors.ts';
+export { type StickyFlow, stickyHash, stickyPorts } from './hash.ts';
 export * from './layout.ts';
 export {
   type StickyEntry,

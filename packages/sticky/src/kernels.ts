@@ -21,6 +21,17 @@ export interface StickyKernels {
   state_of(table: number, hash: number, vip: number, now: number): number;
   set_state(table: number, hash: number, vip: number, now: number, state: number): number;
   copy(from: number, to: number, now: number): number;
+  hash4(secret: number, source: number, destination: number, ports: number): number;
+  hash6(secret: number, source: number, destination: number, ports: number): number;
+  hashes4(
+    secret: number,
+    destination: number,
+    sources: number,
+    ports: number,
+    hashes: number,
+    count: number,
+    constants: number,
+  ): void;
 }
 
 let module: WebAssembly.Module | undefined;

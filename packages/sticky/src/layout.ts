@@ -15,7 +15,7 @@ export const STICKY_BYTES = 64;
 export const BUCKET_SHIFT = 6;
 export const BUCKET_BYTES = 64;
 export const BUCKET_ENTRIES = 4;
-/** u32[4]: flow hash, all 32 bits. */
+/** u32[4]: the hash that the flow is known by, all 32 bits. */
 export const BUCKET_HASH = 0;
 /** i32[4]: second at which the entry is over; one that is not later than now is free. 0: never used. */
 export const BUCKET_EXPIRY = 16;
@@ -28,8 +28,6 @@ export const AS_MASK = 0xffffff;
 
 /** The application server that is none. */
 export const NO_AS = 0;
-/** No entry of the bucket. */
-export const NO_SLOT = -1;
 
 /** What lookup_vector counts, u64 each, at 8 times this; VPP's four counters. */
 export const COUNT_EXISTING = 0;

@@ -209,7 +209,7 @@ export class StickyTable {
 
   /**
    * Copies the live entries to a new table of another size, which must not have entries of its own: that is how a table is
-   * resized. Returns how many found their bucket full; these flows go on untracked.
+   * resized. Returns how many found both their buckets full; these flows go on untracked.
    */
   copyTo(other: StickyTable, now: number): number {
     if (other.memory !== this.memory) {

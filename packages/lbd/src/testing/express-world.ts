@@ -16,6 +16,7 @@ import {
   LoadBalancer,
   type VipSpec,
 } from '@lbd/lb';
+import { TEST_SECRET } from '@lbd/lb/testing';
 import { Arena, Epochs } from '@lbd/memory';
 import { addressBytes, parsePrefix } from '@lbd/packet';
 import { buildGraph, placeIn } from '../dataplane.ts';
@@ -23,7 +24,9 @@ import { buildGraph, placeIn } from '../dataplane.ts';
 const ENCAPS: readonly Encap[] = [nat4, nat6, gre4, gre6, l3dsr];
 /** Servers are behind it. */
 const SERVERS = 3;
-const BUCKETS = 256;
+/** u32 of a sticky table: its buckets - 1. */
+const STICKY_MASK = 0;
+export const BUCKETS = 256;
 const MAX_VIPS = 64;
 
 export const macOf = (index: number): string => `02:00:00:00:00:1${index}`;
@@ -35,6 +38,13 @@ export const WITHOUT_MAC = 2;
 export interface WorldVip {
   readonly spec: Pick<VipSpec, 'prefix'> & Partial<VipSpec>;
   readonly servers: readonly string[];
+}
+
+export interface WorldOptions {
+  /** New flows are chosen by the keyed hash. */
+  readonly keyed?: boolean;
+  /** Of the sticky table; 256 unless told. */
+  readonly buckets?: number;
 }
 
 /** lbd's own graph, from ethernet-input's place to the drivers', with VIPs and servers, and nothing else. */
@@ -102,10 +112,19 @@ export class ExpressWorld {
     this.lb = new LoadBalancer(host, handles, ENCAPS, this.#controls);
   }
 
-  static async create(vips: readonly WorldVip[], keyed: boolean): Promise<ExpressWorld> {
+  static async create(
+    vips: readonly WorldVip[],
+    { keyed = false, buckets = BUCKETS }: WorldOptions = {},
+  ): Promise<ExpressWorld> {
     const arena = Arena.create(256 * 1024 * 1024);
     const tables = new IpTables(arena);
-    const handles = allocateLb(arena, { workers: 1, buckets: BUCKETS, maxVips: MAX_VIPS, maxServers: 4096 });
+    const handles = allocateLb(arena, {
+      workers: 1,
+      buckets,
+      maxVips: MAX_VIPS,
+      maxServers: 4096,
+      secret: TEST_SECRET,
+    });
     const copy = { dscp: 'copy', ecn: 'copy', df: 'copy' };
     const options = (name: string) =>
       name.startsWith('nat') ? { sessions: 4096 } : keyed && name === 'gre4' ? copy : {};
@@ -151,18 +170,19 @@ export class ExpressWorld {
   }
 
   /** All that users can see of what happened, and what the worker's tables hold. */
-  state(): Record<string, unknown> {
+  state(): Record<string, unknown> & { readonly sticky: readonly string[] } {
     const { memory } = this.bench.arena;
     const [counters] = this.handles.counters;
     const [block] = this.handles.blocks;
     const sticky = memory.u32[(block! + LB_STICKY) >>> 2]!;
+    const buckets = memory.u32[(sticky + STICKY_MASK) >>> 2]! + 1;
     return {
       counters: this.bench.stats
         .counters()
         .filter(({ value }) => value !== 0n)
         .map(({ node, name, value }) => `${node}: ${name} ${value}`),
       vips: [...memory.u64.slice(counters! >>> 3, (counters! >>> 3) + MAX_VIPS * 4)].map(Number),
-      sticky: entriesOf(memory.u32.slice((sticky + 64) >>> 2, (sticky + 64 + BUCKETS * 64) >>> 2)),
+      sticky: entriesOf(memory.u32.slice((sticky + 64) >>> 2, (sticky + 64 + buckets * 64) >>> 2)),
       sessions: [...this.#controls.values()].map((control) => control.usage?.()),
       flows: [...this.#controls.values()].map((control) => {
         const flows = control.countFlows?.(Math.floor(this.now / 1000)) ?? new Map<number, number>();

@@ -1,0 +1,62 @@
+import { StickyError } from './errors.ts';
+
+export interface StickyFlow {
+  /** 4 or 16 bytes, as in the IP header. */
+  readonly source: Uint8Array;
+  /** As many. */
+  readonly destination: Uint8Array;
+  /** What `stickyPorts` makes of the ports; 0: without. */
+  readonly ports: number;
+}
+
+/** The word of the ports: the first four bytes of a TCP or UDP header, as a little-endian u32. */
+export function stickyPorts(source: number, destination: number): number {
+  const swapped = (port: number) => ((port & 255) << 8) | (port >>> 8);
+  return ((swapped(destination) << 16) | swapped(source)) >>> 0;
+}
+
+const MASK = 0xffffffffffffffffn;
+/** 2^64 divided by the golden ratio, and another odd word. */
+const WIDE = [0x9e3779b97f4a7c15n, 0xd6e8feb86659fd93n] as const;
+
+/**
+ * The hash (u32) by which kernels know a flow in a sticky table (`assembly/hash.ts`), in TypeScript: slow, for tests and
+ * tools. `secret`: the 16 bytes that the kernels have.
+ * @throws StickyError (LBD_STICKY_OPTIONS) unless the secret has 16 bytes, and both addresses 4 or both 16
+ */
+export function stickyHash(secret: Uint8Array, { source, destination, ports }: StickyFlow): number {
+  if (secret.length !== 16) {
+    throw new StickyError('LBD_STICKY_OPTIONS', `a secret of ${secret.length} bytes: must be 16`);
+  }
+  if (source.length !== destination.length || (source.length !== 4 && source.length !== 16)) {
+    throw new StickyError(
+      'LBD_STICKY_OPTIONS',
+      `addresses of ${source.length} and ${destination.length} bytes: must be 4 or 16, both`,
+    );
+  }
+  const key = words(secret);
+  const seed = folded(words(destination).map((word, i) => word ^ key[i]!));
+  return mixed(seed ^ (source.length === 4 ? Number(words(source)[0]) : folded(words(source))), ports);
+}
+
+/** Little-endian words of eight bytes; the last of four, if there are no more. */
+function words(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length === 4) return [BigInt(view.getUint32(0, true))];
+  return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+}
+
+/** Words multiplied by an odd one each, added, and the halves of the sum folded into one. */
+function folded(list: readonly bigint[]): number {
+  const sum = list.reduce((total, word, i) => total + word * WIDE[i]!, 0n) & MASK;
+  return Number((sum ^ (sum >> 32n)) & 0xffffffffn);
+}
+
+/** Two rounds; the constants of the second are those of Chris Wellons' lowbias32. */
+function mixed(from: number, ports: number): number {
+  let hash = Math.imul(from, 0x9e3779b1);
+  hash = (hash ^ (hash >>> 16)) + ports;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
