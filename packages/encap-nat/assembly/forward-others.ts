@@ -29,7 +29,7 @@ export function readdressFragment(six: bool, nat: usize, servers: usize, meta: u
   readdress(six, ip, destinationAt(six), addressOfServer(six, servers, load<u32>(meta, META_AS)));
 }
 
-/** True if the session is that of a later fragment, as far as it tells: live, and of its addresses, protocol and flow hash. */
+/** True if the session is that of a later fragment, as far as it tells: live, and of its addresses, protocol and hash. */
 function isOfFragment(six: bool, session: usize, meta: usize, ip: usize): bool {
   // A fragment header names the protocol, unless other extension headers follow.
   const l4 = ip + <usize>load<u16>(meta, META_L4);

@@ -154,7 +154,7 @@ function deleteReverse(six: bool, nat: usize, table: usize, session: usize): voi
  * @param client address of the client's address
  * @param vip address of the address that the client used
  * @param ports as in the packet
- * @param hash flow hash
+ * @param hash META_HASH
  * @param newFlow address of the VIP's new-flow table
  * @param mask of that table
  * @returns index of the session; NO_ROOM or CONFLICT

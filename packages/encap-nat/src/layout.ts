@@ -49,7 +49,7 @@ export const SESSION_STATE = 48;
 export const SESSION_IP_DELTA = 52;
 /** u16: what the server's address and port in place of the VIP's add to the complement of the L4 checksum. */
 export const SESSION_L4_DELTA = 54;
-/** u32: the flow hash that the session was made with. */
+/** u32: META_HASH of the flow that the session was made for. */
 export const SESSION_HASH = 56;
 /** u32, of a free session, in the place of the hash: index of the next free one. */
 export const SESSION_NEXT = 56;
@@ -88,7 +88,7 @@ export const NAT_FREE = 16;
 export const NAT_NEXT = 24;
 /** u32: live sessions. Changed atomically. */
 export const NAT_LIVE = 28;
-/** u32: address of the hints by flow hash; see HINT_. */
+/** u32: address of the hints by META_HASH; see HINT_. */
 export const NAT_HINTS = 32;
 /** u32: buckets of them less one. */
 export const NAT_HINT_MASK = 36;

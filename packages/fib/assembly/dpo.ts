@@ -40,11 +40,11 @@ import {
 @inline export function adjacencyOf(adjacencies: usize, dpo: u32): usize {
   return adjacencies + (<usize>indexOfDpo(dpo) << ADJACENCY_SHIFT);
 }
-/** The bucket of a load balance that a flow hash falls into. */
+/** The bucket of a load balance that a hash falls into. */
 // @ts-ignore: decorator
 @inline export function bucketOfHash(balances: usize, dpo: u32, hash: u32): u32 {
   const block: usize = load<u32>(balances + (<usize>indexOfDpo(dpo) << 2));
-  // the low bits of the flow hash have chosen an application server: of its flows, all share them
+  // whoever made the hash may have chosen by its low bits before: of the packets that come here, all would share them
   const spread = (hash * 0x9e3779b1) >> 16;
   return load<u32>(block + (<usize>(spread & load<u32>(block, LOAD_BALANCE_MASK)) << 2), LOAD_BALANCE_BUCKETS);
 }

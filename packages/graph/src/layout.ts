@@ -29,7 +29,7 @@ export const META_RX = 4;
 export const META_FLAGS = 6;
 /** u32: DPO that applies to the packet next: what a lookup found, or the DPO that it stacks on. */
 export const META_DPO = 8;
-/** u32: flow hash. */
+/** u32: hash by which tables know the packet's flow, which is not the flow hash that chooses servers; 0: none. */
 export const META_HASH = 12;
 /** u32: index of the chosen application server. */
 export const META_AS = 16;

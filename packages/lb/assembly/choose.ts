@@ -2,7 +2,7 @@
  * lb4, lb4-port, lb6 and lb6-port: choose a server for each packet. A flow that the sticky table knows stays where it is; a
  * new one goes where the VIP's new-flow table says.
  *
- * Twice through the vector. First each packet gets its VIP and its flow hash, and its line of the sticky table is touched;
+ * Twice through the vector. First each packet gets its VIP and its hash, and its line of the sticky table is touched;
  * then the sticky table is asked. Both go by runs of usual packets (see @lbd/graph/assembly/runs.ts): complete TCP or UDP
  * that may be sent on as it is. What ends a run is looked at alone; what is not usual is done by special.ts.
  */

@@ -74,7 +74,7 @@ export function findFragments(lb: usize, ip: usize, meta: usize, now: u32): u64 
 // ---- For the choosing nodes --------------------------------------------------------------------------------------------
 
 /**
- * Remembers the server (META_AS) and the flow hash (META_HASH) of a first fragment for the others of its datagram. With
+ * Remembers the server (META_AS) and the hash (META_HASH) of a first fragment for the others of its datagram. With
  * META_AS 0: that the packet was left to the kernel, as the others then are.
  */
 export function rememberChoice(lb: usize, ip: usize, meta: usize, now: u32): void {

@@ -3,7 +3,8 @@
  * the first four bytes of the TCP or UDP header make, loaded little-endian (0: without ports). It decides nothing but places
  * in tables, so it is what is cheap to compute, for one packet or four at a time: two rounds of xor-shift and multiply (the
  * constants are Chris Wellons' lowbias32), over a seed that few packets differ in. `secret` is the address of two u64 that
- * nobody else should know, so that nobody can choose flows that share a bucket, other than by trying.
+ * nobody else should know, so that nobody can tell which bucket a flow has. It is not cryptographic: flows that have one hash can
+ * be constructed without it (README.md).
  */
 
 // @ts-ignore: decorator

@@ -126,7 +126,7 @@ export const lbCommands: readonly Command[] = [
       '[ip4-src-address <addr>] [ip6-src-address <addr>] [buckets <n> | buckets-log2 <n>] [timeout <s>] [flow-hash crc32c|keyed]',
     help: 'change the settings that all VIPs share',
     details:
-      'What is not named stays as it is. The source addresses are those of tunnel headers. `buckets` (a power of two, 1024 at first) is the size of the sticky table of each worker, four flows a bucket; `timeout` (40 at first) is how long a flow without packets stays known, in seconds. `flow-hash crc32c` chooses the same servers as VPP does; `keyed` can not be predicted by senders.',
+      'What is not named stays as it is. The source addresses are those of tunnel headers. `buckets` (a power of two, 1024 at first) is the size of the sticky table of each worker, four flows a bucket; `timeout` (40 at first) is how long a flow without packets stays known, in seconds. `flow-hash` chooses the servers of new flows, and live ones stay: `crc32c` the same servers as VPP does; `keyed` can not be predicted by senders.',
     parse: parseConf,
   },
   {

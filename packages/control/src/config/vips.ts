@@ -85,7 +85,9 @@ export const lbSchema = fields
     'flow-hash': fields
       .flowHash()
       .optional()
-      .describe('crc32c agrees with VPP; keyed can not be predicted by senders.'),
+      .describe(
+        'Chooses servers of new flows; live ones stay. crc32c agrees with VPP; keyed can not be predicted by senders.',
+      ),
     fragment: fields
       .flag()
       .optional()

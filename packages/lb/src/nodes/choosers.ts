@@ -40,6 +40,6 @@ function chooser(name: string, kernel: string, family: 4 | 6, lb: LbHandles): No
     ...blockData(lb),
     process: { module: kernels, export: kernel },
     trace: (packet) =>
-      packet.as === 0 ? 'no server' : `server ${packet.as}, flow hash 0x${packet.hash.toString(16).padStart(8, '0')}`,
+      packet.as === 0 ? 'no server' : `server ${packet.as}, hash 0x${packet.hash.toString(16).padStart(8, '0')}`,
   };
 }

@@ -380,7 +380,7 @@ describe('later fragments', () => {
     tracer.add(1);
     send([rest[1]!()]);
     expect(tracer.take()[0]!.steps.map(({ node, text: said }) => `${node}: ${said}`)).toContainEqual(
-      expect.stringMatching(/^lb-fragments: server [1-4], flow hash 0x/),
+      expect.stringMatching(/^lb-fragments: server [1-4], hash 0x/),
     );
   });
 });

@@ -28,7 +28,7 @@ function followNode(lb: LbHandles): NodeDeclaration {
     ...blockData(lb),
     process: { module: kernels, export: 'lb_fragments' },
     trace: ({ as, hash }) =>
-      as === 0 ? 'no server yet' : `server ${as}, flow hash 0x${hash.toString(16).padStart(8, '0')}`,
+      as === 0 ? 'no server yet' : `server ${as}, hash 0x${hash.toString(16).padStart(8, '0')}`,
   };
 }
 
