@@ -3,11 +3,11 @@
  * one loop. All others are left as they are to gre4 or gre6.
  */
 import { adjacencyOf } from '@lbd/fib/assembly/dpo.ts';
-import { encapsulate as rewrite } from '@lbd/fib/assembly/rewrite.ts';
+import { encapsulate as rewrite, encapsulateFrom } from '@lbd/fib/assembly/rewrite.ts';
 import { ADJACENCY_MTU, DPO_ADJACENCY4, DPO_ADJACENCY6, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import { dataOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
-import { META_LENGTH, NODE_DATA } from '@lbd/graph/src/layout.ts';
+import { FRAME_SHIFT, META_DATA, META_LENGTH, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { innerTos, serverOf } from '@lbd/lb/assembly/encap.ts';
 import { AS_ADDRESS4, AS_DPO, LB_ADJACENCIES, LB_SERVERS, LB_SOURCE4, LB_SOURCE6 } from '@lbd/lb/src/layout.ts';
 import {
@@ -19,7 +19,7 @@ import {
   GRE6_OVERHEAD,
   OUTER_TTL,
 } from '../src/layout.ts';
-import { encapsulate as encapsulate4, fixedSum, flagsOf, tosOf } from './gre4.ts';
+import { fixedSum, flagsOf, tosOf, writeOuter4 } from './gre4.ts';
 import { encapsulate as encapsulate6 } from './gre6.ts';
 
 /** Of the outer header as it leaves: counted down once. */
@@ -67,6 +67,47 @@ function send4(at: usize, end: usize, frames: usize, metadata: usize, lb: usize,
   const source = load<u32>(lb, LB_SOURCE4);
   const fixed = fixedSum(source, SENT_TTL);
   if (source == 0) return at;
+  if (copied == 0) return plain4(at, end, frames, metadata, servers, adjacencies, source, fixed);
+  return marking4(at, end, frames, metadata, servers, adjacencies, source, fixed, copied);
+}
+function plain4(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  servers: usize,
+  adjacencies: usize,
+  source: u32,
+  fixed: u32,
+): usize {
+  return loop4(at, end, frames, metadata, servers, adjacencies, source, fixed, 0);
+}
+function marking4(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  servers: usize,
+  adjacencies: usize,
+  source: u32,
+  fixed: u32,
+  copied: u32,
+): usize {
+  return loop4(at, end, frames, metadata, servers, adjacencies, source, fixed, copied);
+}
+
+// @ts-ignore: decorator
+@inline function loop4(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  servers: usize,
+  adjacencies: usize,
+  source: u32,
+  fixed: u32,
+  copied: u32,
+): usize {
   for (; at < end; at += 4) {
     const buffer: usize = load<u32>(at);
     const meta = metaOf(metadata, buffer);
@@ -74,13 +115,15 @@ function send4(at: usize, end: usize, frames: usize, metadata: usize, lb: usize,
     const dpo = load<u32>(server, AS_DPO);
     if (dpo >> DPO_SHIFT != DPO_ADJACENCY4) break;
     const adjacency = adjacencyOf(adjacencies, dpo);
+    const place = load<u32>(meta, META_DATA);
+    const length = place >>> 16;
     // 0 of an adjacency that can't be used
-    if (<u32>load<u16>(meta, META_LENGTH) + GRE4_OVERHEAD > load<u32>(adjacency, ADJACENCY_MTU)) break;
-    const ip = dataOf(frames, buffer, meta);
+    if (length + GRE4_OVERHEAD > load<u32>(adjacency, ADJACENCY_MTU)) break;
+    const ip = frames + (buffer << FRAME_SHIFT) + <usize>(place & 0xffff);
     const tos: u32 = copied == 0 ? 0 : tosOf(ip, copied);
     const flags: u32 = copied == 0 ? 0 : flagsOf(ip, copied);
-    encapsulate4(meta, ip, load<u32>(server, AS_ADDRESS4), source, fixed, tos, flags, SENT_TTL);
-    rewrite(meta, ip - GRE4_OVERHEAD, adjacency);
+    writeOuter4(ip, length, load<u32>(server, AS_ADDRESS4), source, fixed, tos, flags, SENT_TTL);
+    encapsulateFrom(place + (GRE4_OVERHEAD << 16) - GRE4_OVERHEAD, meta, ip - GRE4_OVERHEAD, adjacency);
   }
   return at;
 }

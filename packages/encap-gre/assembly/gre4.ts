@@ -123,9 +123,9 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
   return (load<u8>(ip) & 0x20) != 0 ? DF : load<u16>(ip, IP4_FRAGMENT) & DF;
 }
 
-/** Puts the outer header, without options and id, and GRE in front: three words of 8 bytes. */
+/** Puts the outer header, without options and id, and GRE in front. */
 // @ts-ignore: decorator
-@inline export function encapsulate(
+@inline function encapsulate(
   meta: usize,
   ip: usize,
   to: u32,
@@ -135,15 +135,29 @@ function unusual(node: usize, meta: usize, ip: usize, server: usize, source: u32
   flags: u32,
   ttl: u32,
 ): void {
-  const length: u32 = bswap<u16>(<u16>(<u32>load<u16>(meta, META_LENGTH) + GRE4_OVERHEAD));
-  let sum = fixed + (tos << 8) + length + flags + (to & 0xffff) + (to >>> 16);
-  sum = (sum & 0xffff) + (sum >>> 16);
-  sum = ~(sum + (sum >>> 16)) & 0xffff;
-  const outer = ip - GRE4_OVERHEAD;
-  const first: u32 = 0x45 | (tos << 8) | (length << 16);
-  const third: u32 = ttl | (PROTOCOL_GRE << 8) | (sum << 16);
-  store<u64>(outer, <u64>first | (<u64>flags << 48));
-  store<u64>(outer, <u64>third | (<u64>source << 32), 8);
-  store<u64>(outer, <u64>to | (<u64>greHeader(ip) << 32), 16);
+  writeOuter4(ip, load<u16>(meta, META_LENGTH), to, source, fixed, tos, flags, ttl);
   prepend(meta, GRE4_OVERHEAD);
+}
+/** Writes them before `ip`, a packet of `length` bytes. */
+// @ts-ignore: decorator
+@inline export function writeOuter4(
+  ip: usize,
+  length: u32,
+  to: u32,
+  source: u32,
+  fixed: u32,
+  tos: u32,
+  flags: u32,
+  ttl: u32,
+): void {
+  const total: u32 = bswap<u16>(<u16>(length + GRE4_OVERHEAD));
+  const outer = ip - GRE4_OVERHEAD;
+  store<u32>(outer, 0x45 | (tos << 8) | (total << 16));
+  store<u32>(outer, flags << 16, 4);
+  const sum = fixed + (tos << 8) + total + flags + (to & 0xffff) + (to >>> 16);
+  const half = (sum & 0xffff) + (sum >>> 16);
+  store<u32>(outer, ttl | (PROTOCOL_GRE << 8) | (~(half + (half >>> 16)) << 16), 8);
+  store<u32>(outer, source, 12);
+  store<u32>(outer, to, 16);
+  store<u32>(outer, greHeader(ip), 20);
 }

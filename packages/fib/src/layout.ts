@@ -146,19 +146,16 @@ export const FRAGMENTS_RING = 64;
 export const FRAGMENTS_ROOM = 1024;
 export const FRAGMENTS_BYTES = 4160;
 
-// What the headers of usual IPv4 packets to one address have in common, for assembly/four.ts: vectors of four words.
+// Constants of assembly/four.ts: vectors of four equal words, to be loaded before a loop.
 
-/** Bytes 0 to 15 of a header, and which bits of them count. */
-export const FOUR_HEADER = 0;
-export const FOUR_HEADER_MASK = 16;
-/** Constants. */
-export const FOUR_HALF = 32;
-export const FOUR_BYTE = 48;
-export const FOUR_BIAS = 64;
-export const FOUR_ONES = 80;
-/** Sum of the destination's halves, and of what FOUR_BIAS takes from the others. */
-export const FOUR_SUM = 96;
-export const FOUR_LOOPBACK = 112;
-export const FOUR_UNICAST = 128;
-export const FOUR_HIGH_BYTE = 144;
-export const FOUR_BYTES = 160;
+/** 0xffff, 0xff and 0xff00. */
+export const FOUR_HALF = 0;
+export const FOUR_BYTE = 16;
+export const FOUR_HIGH_BYTE = 32;
+/** For badChecksum4(). */
+export const FOUR_BIAS = 48;
+export const FOUR_ONES = 64;
+/** For badSource4(). */
+export const FOUR_LOOPBACK = 80;
+export const FOUR_UNICAST = 96;
+export const FOUR_BYTES = 112;

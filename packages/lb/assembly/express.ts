@@ -1,9 +1,9 @@
 /**
  * lb4-express and lb6-express: the way from the driver to the encap for packets of established flows, in one node. What ethernet-input,
- * ip4-input, ip4-lookup and a choosing node do, one packet and one node after the other, it does in four loops over the
- * vector: check headers, four at a time; hash; touch the sticky table's lines; look there. It takes whole TCP and UDP packets to
+ * ip4-input, ip4-lookup and a choosing node do, one packet and one node after the other, it does in two loops over the
+ * vector: check headers, hash, and touch the sticky table's lines; look there. It takes whole TCP and UDP packets to
  * VIPs, without options, not fragments, on interfaces without features, that the sticky table knows; all others it leaves
- * untouched to ethernet-input. (src/nodes/express.test.ts compares both ways.)
+ * untouched to ethernet-input. (packages/lbd/src/express.test.ts compares both ways.)
  */
 import { framesOf, metadataOf, metaOf, nowOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
@@ -11,7 +11,9 @@ import { META_AS, META_DATA, META_DPO, META_HASH, META_L4, META_OPAQUE, NODE_DAT
 import {
   stickyAs,
   stickyBucketAt,
-  stickyHits,
+  stickyEntry,
+  stickyFind,
+  stickyHitsOf,
   stickyMask,
   stickyRefresh,
   stickyState,
@@ -21,8 +23,9 @@ import {
 } from '@lbd/sticky/assembly/sticky.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_STICKY, VIP_COUNTER_EXISTING } from '../src/layout.ts';
-import { checkRun4, hashRun4, startRun4 } from './express4.ts';
-import { hashRun6, startRun6 } from './express6.ts';
+import { checkOne4, checkRun4, startRun4 } from './express4.ts';
+import { checkRun6, startRun6 } from './express6.ts';
+import { endOfKey, groupByTarget } from './express-group.ts';
 import { addToCounter, encapSlot } from './flow.ts';
 import { vipRecord } from './hash.ts';
 
@@ -36,35 +39,67 @@ export function lb6_express(node: usize, vector: usize, count: i32, nexts: usize
 function express(six: bool, node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const data = node + NODE_DATA;
   const lb: usize = load<u32>(data, E.EXPRESS_LB);
-  const buffers = data + E.EXPRESS_BUFFERS;
   const bytes = <usize>count << 2;
+  takeVector(data, vector, bytes);
+  let way = prepare(six, node, data, lb, bytes, E.PACKETS_PER_RUN, false);
+  if (way == SCATTERED) {
+    if (!groupByTarget(six, node, data, vector, bytes)) return E.EXPRESS_NEXT_ORDINARY;
+    takeVector(data, vector, bytes);
+    way = prepare(six, node, data, lb, bytes, E.PACKETS_PER_GROUPED_RUN, true);
+  }
+  if (way == NONE) return E.EXPRESS_NEXT_ORDINARY;
+  // Of an IPv4 vector they are touched where they are hashed. Over IPv6, where that loop has more stores, it made 2 ns of 1.
+  if (six) stickyTouchAll(load<u32>(lb, LB_STICKY), data + E.EXPRESS_HASHES, count);
+  return take(node, data, lb, vector, bytes, nexts);
+}
+
+/** Copies the vector, and its last packet three times more. */
+function takeVector(data: usize, vector: usize, bytes: usize): void {
+  const buffers = data + E.EXPRESS_BUFFERS;
   const last = load<u32>(vector + bytes - 4);
   memory.copy(buffers, vector, bytes);
   store<u64>(buffers + bytes, <u64>last | (<u64>last << 32));
   store<u32>(buffers + bytes, last, 8);
-  if (!prepare(six, node, data, lb, <usize>bytes)) return E.EXPRESS_NEXT_ORDINARY;
-  stickyTouchAll(load<u32>(lb, LB_STICKY), data + E.EXPRESS_HASHES, count);
-  return take(node, data, lb, vector, bytes, nexts);
 }
 
 // ---- First: runs of usual packets to one VIP, and their hashes -----------------------------------------------------------
 
-/** Splits the vector into runs; false if none is for a VIP. `end`: four times the packets; places in the vector are counted in bytes, too. */
-function prepare(six: bool, node: usize, data: usize, lb: usize, end: usize): bool {
-  const runs = data + E.EXPRESS_RUNS;
-  let run = runs;
-  let some = false;
+/** No packet is for a VIP. */
+const NONE: i32 = 0;
+const SOME: i32 = 1;
+/** There are more runs than are worth it, and packets for VIPs among them. */
+const SCATTERED: i32 = 2;
+
+/**
+ * Splits the vector into runs. `end`: four times the packets; places in the vector are counted in bytes, too. Each run costs as much as
+ * `packetsPerRun` packets are worth; where these do not pay for it the rest is left to the ordinary way, of a vector that was put
+ * in order by keys the rest of those with that key.
+ */
+function prepare(six: bool, node: usize, data: usize, lb: usize, end: usize, packetsPerRun: i32, grouped: bool): i32 {
+  let run = data + E.EXPRESS_RUNS;
+  let way = NONE;
+  const credit = E.FREE_RUNS * packetsPerRun;
+  let left = credit;
   for (let at: usize = 0; at < end; run += E.RUN_BYTES) {
-    const few = <i32>((run - runs) / E.RUN_BYTES) < E.FREE_RUNS + <i32>(at >> 2) / E.PACKETS_PER_RUN;
-    let to = few ? makeRun(six, node, data, lb, at, end, run) : at;
-    if (to == at) {
-      to = few ? at + 4 : end;
+    let to = at;
+    if (left > 0) {
+      to = makeRun(six, node, data, lb, at, end, run);
+      if (to != at) way = SOME;
+      else {
+        to = at + 4;
+        store<u32>(run, 0, E.RUN_VIP);
+      }
+      left += <i32>((to - at) >> 2) - packetsPerRun;
+    } else {
+      if (way == SOME) way = SCATTERED;
+      to = grouped ? endOfKey(data, at) : end;
       store<u32>(run, 0, E.RUN_VIP);
-    } else some = true;
+      left = credit;
+    }
     store<u32>(run, <u32>to, E.RUN_END);
     at = to;
   }
-  return some;
+  return way;
 }
 
 /** The end of the run that begins here; the same place, if there is none. */
@@ -74,12 +109,12 @@ function makeRun(six: bool, node: usize, data: usize, lb: usize, at: usize, end:
   const first = data + E.EXPRESS_BUFFERS + at;
   if (six) {
     if (startRun6(node, data, lb, first, run) == 0) return at;
-    return hashRun6(at, end, frames, metadata, data, lb);
+    return checkRun6(at, end, frames, metadata, data, lb);
   }
   if (startRun4(node, data, lb, first, run) == 0) return at;
-  const to = min<usize>(checkRun4(at, end, frames, metadata, data), end);
-  if (to != at) hashRun4(data, lb, at, to);
-  return to;
+  let to = checkRun4(at, end, frames, metadata, data, load<u32>(lb, LB_STICKY));
+  while (to < end && checkOne4(to, frames, metadata, data, load<u32>(lb, LB_STICKY))) to += 4;
+  return min<usize>(to, end);
 }
 
 // ---- Then: servers -------------------------------------------------------------------------------------------------------
@@ -97,7 +132,12 @@ function take(node: usize, data: usize, lb: usize, vector: usize, end: usize, ne
     while (from < to) {
       let at = from;
       let slot: u32 = E.EXPRESS_NEXT_ORDINARY;
-      if (vip != 0) at = existing(from, to, vector, metadata, lb, data, run, now);
+      if (vip != 0) {
+        at = existing(from, to, metadata, lb, data, run, now);
+        while (at < to && takeOne(data + at, metadata, lb, run, now)) {
+          at = existing(at + 4, to, metadata, lb, data, run, now);
+        }
+      }
       if (at == from) at = vip == 0 ? to : at + 4;
       else {
         slot = encapSlot(node, vipRecord(lb, vip));
@@ -112,11 +152,10 @@ function take(node: usize, data: usize, lb: usize, vector: usize, end: usize, ne
   return allRuns(any, all);
 }
 
-/** Writes the metadata that the choosing node would have, until a packet comes whose flow the sticky table does not know. */
+/** Writes the metadata that the choosing node would have, until a packet comes whose flow is not in its own bucket of the sticky table. */
 function existing(
   at: usize,
   end: usize,
-  vector: usize,
   metadata: usize,
   lb: usize,
   data: usize,
@@ -126,24 +165,41 @@ function existing(
   const sticky: usize = load<u32>(lb, LB_STICKY);
   const mask = stickyMask(sticky);
   const expiry = now + stickyTimeout(sticky);
-  const vips = stickyVips(load<u32>(run, E.RUN_VIP));
-  const nows = i32x4.splat(now);
+  // by way of memory: V8 makes vectors of parameters anew in each turn of a loop
+  v128.store(data, stickyVips(load<u32>(run, E.RUN_VIP)), E.EXPRESS_VIPS);
+  v128.store(data, i32x4.splat(now), E.EXPRESS_NOWS);
+  const vips = v128.load(data, E.EXPRESS_VIPS);
+  const nows = v128.load(data, E.EXPRESS_NOWS);
   const dpo = load<u32>(run, E.RUN_DPO);
   const l4 = load<u32>(run, E.RUN_L4);
   for (let words = data + at; at < end; at += 4, words += 4) {
     const hash = load<u32>(words, E.EXPRESS_HASHES);
     const bucket = stickyBucketAt(sticky, mask, hash);
-    const hits = stickyHits(bucket, hash, vips, nows);
+    const hits = stickyHitsOf(bucket, v128.load32_splat(words, E.EXPRESS_HASHES), vips, nows);
     if (hits == 0) break;
-    const slot = ctz(hits);
-    const meta = metaOf(metadata, load<u32>(words, E.EXPRESS_BUFFERS));
-    stickyRefresh(bucket, slot, expiry);
-    store<u32>(meta, load<u32>(words, E.EXPRESS_PLACES), META_DATA);
-    store<u32>(meta, dpo, META_DPO);
-    store<u32>(meta, hash, META_HASH);
-    store<u32>(meta, stickyAs(bucket, slot), META_AS);
-    store<u32>(meta, l4, META_L4);
-    store<u32>(meta, stickyState(bucket, slot), META_OPAQUE);
+    give(words, metadata, dpo, l4, stickyEntry(bucket, hits), hash, expiry);
   }
   return at;
+}
+
+/** The same for one packet, wherever the sticky table has its flow; false if it does not know it. */
+function takeOne(words: usize, metadata: usize, lb: usize, run: usize, now: u32): bool {
+  const sticky: usize = load<u32>(lb, LB_STICKY);
+  const hash = load<u32>(words, E.EXPRESS_HASHES);
+  const entry = stickyFind(sticky, hash, load<u32>(run, E.RUN_VIP), now);
+  if (entry == 0) return false;
+  give(words, metadata, load<u32>(run, E.RUN_DPO), load<u32>(run, E.RUN_L4), entry, hash, now + stickyTimeout(sticky));
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline function give(words: usize, metadata: usize, dpo: u32, l4: u32, entry: usize, hash: u32, expiry: u32): void {
+  const meta = metaOf(metadata, load<u32>(words, E.EXPRESS_BUFFERS));
+  stickyRefresh(entry, expiry);
+  store<u32>(meta, load<u32>(words, E.EXPRESS_PLACES), META_DATA);
+  store<u32>(meta, dpo, META_DPO);
+  store<u32>(meta, hash, META_HASH);
+  store<u32>(meta, stickyAs(entry), META_AS);
+  store<u32>(meta, l4, META_L4);
+  store<u32>(meta, stickyState(entry), META_OPAQUE);
 }

@@ -1,11 +1,28 @@
-/** Runs of usual packets to one IPv4 VIP, for express.ts: headers are checked four at a time, then hashed. */
+/** Runs of usual packets to one IPv4 VIP, for express.ts: headers are checked and hashed four at a time. */
 import { fib4Lookup } from '@lbd/fib/assembly/fib4.ts';
-import { firstWords, highPairs, isOther4, lengthOf4, lowPairs, secondWords } from '@lbd/fib/assembly/four.ts';
-import { DPO_INDEX_MASK, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
+import {
+  badChecksum4,
+  badSource4,
+  firstWords,
+  fourConstants,
+  highPairs,
+  lengthOf4,
+  lowPairs,
+  secondWords,
+} from '@lbd/fib/assembly/four.ts';
+import {
+  DPO_INDEX_MASK,
+  DPO_SHIFT,
+  FOUR_BIAS,
+  FOUR_BYTE,
+  FOUR_HALF,
+  FOUR_HIGH_BYTE,
+  FOUR_LOOPBACK,
+  FOUR_ONES,
+  FOUR_UNICAST,
+} from '@lbd/fib/src/layout.ts';
 import { dataOf, framesOf, hasFeatures, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { FRAME_SHIFT, MAX_INTERFACES, META_DATA, META_RX, METADATA_SHIFT } from '@lbd/graph/src/layout.ts';
-import { crcHash4To, flowKeyed, sipHash4 } from '@lbd/maglev/assembly/flow-hash.ts';
-import { crcHashes, crcHashesFrom } from '@lbd/maglev/assembly/flow-hashes.ts';
 import {
   ETHERNET_BYTES,
   ETHERNET_TYPE,
@@ -17,8 +34,10 @@ import {
   TCP_BYTES,
   UDP_BYTES,
 } from '@lbd/packet/src/layout.ts';
+import { stickyConstants, stickyHashes4, stickySeed4 } from '@lbd/sticky/assembly/hash.ts';
+import { stickyMask, stickyTouch4, stickyTouchBase, stickyTouchMask } from '@lbd/sticky/assembly/sticky.ts';
 import * as E from '../src/express-layout.ts';
-import { LB_HASH, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
+import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
 import { modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
 
@@ -52,13 +71,21 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   store<u32>(run, IP4_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;
+  const destination = load<u32>(ip, IP4_DESTINATION);
   modelEthernet(node, model, rx, TYPE_IP4, 0xffff);
-  v128.store(model, i32x4.splat(rx), E.MODEL_RX);
-  v128.store(model, i32x4.splat(protocol << 8), E.MODEL_PROTOCOL);
-  v128.store(model, i32x4.splat(load<u32>(ip, IP4_DESTINATION)), E.MODEL_DESTINATION);
+  // version and length of the header, without options; no fragment; the protocol
+  v128.store(model, i32x4(0x45, 0, protocol << 8, 0), E.MODEL_HEADER);
+  v128.store(model, i32x4(0xff, 0xff3f0000, 0xff00, 0), E.MODEL_HEADER_MASK);
+  v128.store(model, i32x4.splat((destination >>> 16) + (destination & 0xffff) + 8 * 0x8000), E.MODEL_SUM);
+  v128.store(model, i32x4.splat(destination), E.MODEL_DESTINATION);
   v128.store(model, i32x4.splat(ports), E.MODEL_PORTS);
   v128.store(model, i32x4.splat(perPort ? 0xffff0000 : 0), E.MODEL_PORTS_MASK);
+  v128.store(model, i32x4.splat(rx), E.MODEL_RX);
   v128.store(model, i32x4.splat(isBySource(record) ? 0 : -1), E.MODEL_PORTS_HASHED);
+  v128.store(model, i32x4.splat(stickySeed4(lb + LB_SECRET, destination)), E.MODEL_SEED);
+  v128.store(model, i32x4.splat(ETHERNET_BYTES), E.MODEL_ETHERNET_BYTES);
+  stickyConstants(model + E.MODEL_STICKY);
+  fourConstants(model + E.MODEL_FOUR);
   // ip4-input refuses a TTL of 0
   v128.store(model, i32x4.splat(max<u32>(load<u8>(record, VIP_MIN_TTL), 1)), E.MODEL_TTL);
   v128.store(model, i32x4.splat(least), E.MODEL_LEAST);
@@ -67,24 +94,46 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
 }
 
 /**
- * Passes packets that are as the model, four at a time; returns the place of the first that is not, which may lie behind
- * the end. For the others, sources, ports and places are written.
+ * Passes packets that are as the model, four at a time; returns the place of the first four of which one is not, which may lie
+ * behind the end. For those that are, hashes and places are written, and their lines of the sticky table are touched.
+ *
+ * All constants are loaded before the loop, and each check ends in a branch of its own, after which V8 has nothing more to
+ * keep: what it keeps on the stack are stores, too, and lines that are touched by stores come the faster the fewer other stores
+ * there are. For the same reason it loads the headers twice.
  */
-export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize, data: usize): usize {
+export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize, data: usize, sticky: usize): usize {
   const model = data + E.EXPRESS_MODEL;
+  const half = v128.load(model, E.MODEL_FOUR + FOUR_HALF);
   const ethernet = v128.load(model, E.MODEL_ETHERNET);
   const ethernetMask = v128.load(model, E.MODEL_ETHERNET_MASK);
   const rx = v128.load(model, E.MODEL_RX);
-  const protocol = v128.load(model, E.MODEL_PROTOCOL);
   const destination = v128.load(model, E.MODEL_DESTINATION);
   const ports = v128.load(model, E.MODEL_PORTS);
   const portsMask = v128.load(model, E.MODEL_PORTS_MASK);
-  const portsHashed = v128.load(model, E.MODEL_PORTS_HASHED);
+  const header = v128.load(model, E.MODEL_HEADER);
+  const headerMask = v128.load(model, E.MODEL_HEADER_MASK);
   const ttl = v128.load(model, E.MODEL_TTL);
+  const byte = v128.load(model, E.MODEL_FOUR + FOUR_BYTE);
   const least = v128.load(model, E.MODEL_LEAST);
+  const ethernetBytes = v128.load(model, E.MODEL_ETHERNET_BYTES);
   const most = v128.load(model, E.MODEL_MOST);
-  const half = i32x4.splat(0xffff);
-  for (let words = data + at; at < end; at += 16, words += 16) {
+  const hashedPorts = v128.load(model, E.MODEL_PORTS_HASHED);
+  const seeds = v128.load(model, E.MODEL_SEED);
+  const bias = v128.load(model, E.MODEL_FOUR + FOUR_BIAS);
+  const ones = v128.load(model, E.MODEL_FOUR + FOUR_ONES);
+  const sum = v128.load(model, E.MODEL_SUM);
+  const loopback = v128.load(model, E.MODEL_FOUR + FOUR_LOOPBACK);
+  const unicast = v128.load(model, E.MODEL_FOUR + FOUR_UNICAST);
+  const highByte = v128.load(model, E.MODEL_FOUR + FOUR_HIGH_BYTE);
+  const hashA = v128.load(model, E.MODEL_STICKY);
+  const hashB = v128.load(model, E.MODEL_STICKY + 16);
+  const hashC = v128.load(model, E.MODEL_STICKY + 32);
+  const mask = stickyMask(sticky);
+  const table = i32x4.splat(<u32>stickyTouchBase(sticky, mask, data + E.EXPRESS_TOUCHED));
+  const masks = i32x4.splat(stickyTouchMask(mask));
+  const frames4 = i32x4.splat(<u32>frames);
+  let words = data + at;
+  for (const last = data + end; words < last; words += 16) {
     const buffers = v128.load(words, E.EXPRESS_BUFFERS);
     const ma = v128.load64_zero(metadata + (<usize>i32x4.extract_lane(buffers, 0) << METADATA_SHIFT), META_DATA);
     const mb = v128.load64_zero(metadata + (<usize>i32x4.extract_lane(buffers, 1) << METADATA_SHIFT), META_DATA);
@@ -94,9 +143,7 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
     const mcd = lowPairs(mc, md);
     // META_DATA and META_LENGTH, then META_RX and META_FLAGS
     const places = firstWords(mab, mcd);
-    let other = v128.xor(secondWords(mab, mcd), rx);
-    const offset = v128.and(places, half);
-    const starts = i32x4.add(i32x4.add(i32x4.shl(buffers, FRAME_SHIFT), i32x4.splat(<u32>frames)), offset);
+    const starts = i32x4.add(i32x4.add(i32x4.shl(buffers, FRAME_SHIFT), frames4), v128.and(places, half));
     const a: usize = i32x4.extract_lane(starts, 0);
     const b: usize = i32x4.extract_lane(starts, 1);
     const c: usize = i32x4.extract_lane(starts, 2);
@@ -106,6 +153,27 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
     const ec = v128.xor(v128.load(c), ethernet);
     const ed = v128.xor(v128.load(d), ethernet);
     const otherFrame = v128.and(v128.or(v128.or(ea, eb), v128.or(ec, ed)), ethernetMask);
+    if (v128.any_true(v128.or(otherFrame, v128.xor(secondWords(mab, mcd), rx)))) break;
+
+    // destination and ports
+    const tab = lowPairs(
+      v128.load64_zero(a, ETHERNET_BYTES + IP4_DESTINATION),
+      v128.load64_zero(b, ETHERNET_BYTES + IP4_DESTINATION),
+    );
+    const tcd = lowPairs(
+      v128.load64_zero(c, ETHERNET_BYTES + IP4_DESTINATION),
+      v128.load64_zero(d, ETHERNET_BYTES + IP4_DESTINATION),
+    );
+    const pairs = secondWords(tab, tcd);
+    const otherPort = v128.and(v128.xor(pairs, ports), portsMask);
+    if (v128.any_true(v128.or(v128.xor(firstWords(tab, tcd), destination), otherPort))) break;
+
+    const otherHeader = v128.or(
+      v128.or(v128.xor(v128.load(a, ETHERNET_BYTES), header), v128.xor(v128.load(b, ETHERNET_BYTES), header)),
+      v128.or(v128.xor(v128.load(c, ETHERNET_BYTES), header), v128.xor(v128.load(d, ETHERNET_BYTES), header)),
+    );
+    if (v128.any_true(v128.and(otherHeader, headerMask))) break;
+
     const ha = v128.load(a, ETHERNET_BYTES);
     const hb = v128.load(b, ETHERNET_BYTES);
     const hc = v128.load(c, ETHERNET_BYTES);
@@ -117,59 +185,33 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
     const w0 = firstWords(lowAb, lowCd);
     const w2 = firstWords(highAb, highCd);
     const source = secondWords(highAb, highCd);
-    // destination and ports
-    const tab = lowPairs(
-      v128.load64_zero(a, ETHERNET_BYTES + IP4_DESTINATION),
-      v128.load64_zero(b, ETHERNET_BYTES + IP4_DESTINATION),
-    );
-    const tcd = lowPairs(
-      v128.load64_zero(c, ETHERNET_BYTES + IP4_DESTINATION),
-      v128.load64_zero(d, ETHERNET_BYTES + IP4_DESTINATION),
-    );
-    const pairs = secondWords(tab, tcd);
-    other = v128.or(other, isOther4(w0, secondWords(lowAb, lowCd), w2, source, destination));
-    other = v128.or(other, v128.xor(firstWords(tab, tcd), destination));
-    other = v128.or(other, v128.and(v128.xor(pairs, ports), portsMask));
-    other = v128.or(other, v128.and(v128.xor(w2, protocol), i32x4.splat(0xff00)));
-    other = v128.or(other, i32x4.gt_s(ttl, v128.and(w2, i32x4.splat(0xff))));
-    const length = lengthOf4(w0);
+    let other = badChecksum4(w0, secondWords(lowAb, lowCd), w2, source, sum, bias, ones, half);
+    other = v128.or(other, badSource4(source, byte, unicast, loopback));
+    other = v128.or(other, i32x4.gt_s(ttl, v128.and(w2, byte)));
+    const length = lengthOf4(w0, highByte);
     other = v128.or(other, i32x4.gt_s(least, length));
-    other = v128.or(other, i32x4.gt_s(length, most));
-    other = v128.or(other, i32x4.gt_s(i32x4.add(length, i32x4.splat(ETHERNET_BYTES)), i32x4.shr_u(places, 16)));
-    v128.store(words, v128.or(i32x4.add(offset, i32x4.splat(ETHERNET_BYTES)), i32x4.shl(length, 16)), E.EXPRESS_PLACES);
-    v128.store(words, source, E.EXPRESS_SOURCES);
-    v128.store(words, v128.and(pairs, portsHashed), E.EXPRESS_PORTS);
-    if (!v128.any_true(v128.or(other, otherFrame))) continue;
-    let bits = i32x4.bitmask(i32x4.ne(other, i32x4.splat(0)));
-    bits |= <i32>v128.any_true(v128.and(ea, ethernetMask)) | (<i32>v128.any_true(v128.and(eb, ethernetMask)) << 1);
-    bits |= (<i32>v128.any_true(v128.and(ec, ethernetMask)) << 2) | (<i32>v128.any_true(v128.and(ed, ethernetMask)) << 3);
-    return at + (<usize>ctz(bits) << 2);
+    const room = i32x4.sub(i32x4.shr_u(places, 16), ethernetBytes);
+    other = v128.or(other, i32x4.gt_s(length, i32x4.min_s(most, room)));
+    if (v128.any_true(other)) break;
+
+    // not of v128.and(places, half) as above, which V8 would keep
+    const offset = v128.and(i32x4.add(places, ethernetBytes), half);
+    v128.store(words, v128.or(offset, i32x4.shl(length, 16)), E.EXPRESS_PLACES);
+    const portsHashed = v128.and(pairs, hashedPorts);
+    const hashes = stickyHashes4(seeds, source, portsHashed, hashA, hashB, hashC);
+    v128.store(words, hashes, E.EXPRESS_HASHES);
+    stickyTouch4(table, masks, hashes);
   }
-  return at;
+  return words - data;
 }
 
-/** The flow hashes of packets to one VIP. */
-export function hashRun4(data: usize, lb: usize, from: usize, to: usize): void {
-  const flow: usize = load<u32>(lb, LB_HASH);
-  const model = data + E.EXPRESS_MODEL;
-  const sources = data + E.EXPRESS_SOURCES + from;
-  const ports = data + E.EXPRESS_PORTS + from;
-  const hashes = data + E.EXPRESS_HASHES + from;
-  const destination = load<u32>(model, E.MODEL_DESTINATION);
-  const count = <i32>((to - from) >> 2);
-  if (flowKeyed(flow)) keyedHashes(flow, sources, ports, hashes, count, destination);
-  else if (load<u32>(model, E.MODEL_PORTS_MASK) == 0 && load<u32>(model, E.MODEL_PORTS_HASHED) != 0) {
-    crcHashes(flow, sources, ports, hashes, count, crcHash4To(flow, destination, 0));
-  } else {
-    const port = (load<u32>(model, E.MODEL_PORTS) & load<u32>(model, E.MODEL_PORTS_HASHED)) >>> 16;
-    crcHashesFrom(flow, sources, ports, hashes, count, crcHash4To(flow, destination, port));
-  }
+/** checkRun4() of one packet. */
+export function checkOne4(at: usize, frames: usize, metadata: usize, data: usize, sticky: usize): bool {
+  const words = data + at;
+  const spare: usize = E.EXPRESS_SPARE;
+  v128.store(data + spare, v128.load32_splat(words, E.EXPRESS_BUFFERS), E.EXPRESS_BUFFERS);
+  if (checkRun4(spare, spare + 16, frames, metadata, data, sticky) == spare) return false;
+  store<u32>(words, load<u32>(data + spare, E.EXPRESS_PLACES), E.EXPRESS_PLACES);
+  store<u32>(words, load<u32>(data + spare, E.EXPRESS_HASHES), E.EXPRESS_HASHES);
+  return true;
 }
-
-function keyedHashes(flow: usize, sources: usize, ports: usize, hashes: usize, count: i32, destination: u32): void {
-  const high = <u64>destination << 32;
-  for (const end = hashes + (<usize>count << 2); hashes < end; hashes += 4, sources += 4, ports += 4) {
-    store<u32>(hashes, sipHash4(flow, <u64>load<u32>(sources) | high, load<u32>(ports)));
-  }
-}
-

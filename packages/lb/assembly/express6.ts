@@ -4,8 +4,6 @@ import { goodSource6 } from '@lbd/fib/assembly/ip6.ts';
 import { DPO_INDEX_MASK, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import { dataOf, framesOf, hasFeatures, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { FRAME_SHIFT, MAX_INTERFACES, META_RX } from '@lbd/graph/src/layout.ts';
-import { crcHash6To, flowKeyed } from '@lbd/maglev/assembly/flow-hash.ts';
-import { crcHash6FromAt, crcPort6At } from '@lbd/maglev/assembly/flow-hashes.ts';
 import {
   ETHERNET_BYTES,
   ETHERNET_TYPE,
@@ -18,8 +16,9 @@ import {
   TCP_BYTES,
   UDP_BYTES,
 } from '@lbd/packet/src/layout.ts';
+import { stickyHash6, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
 import * as E from '../src/express-layout.ts';
-import { LB_HASH, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
+import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
 import { modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
 
@@ -28,10 +27,8 @@ const TYPE_IP6: u32 = 0xdd86;
 const VERSION: u32 = 0x600000;
 const VERSION_MASK: u32 = 0xf00000;
 
-/** As startRun4(). Packets of VIPs whose flows are hashed by source alone, or with a key, go the ordinary way. */
+/** As startRun4(). */
 export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: usize): u32 {
-  const flow: usize = load<u32>(lb, LB_HASH);
-  if (flowKeyed(flow)) return 0;
   const buffer: usize = load<u32>(at);
   const meta = metaOf(metadataOf(node), buffer);
   const ethernet = dataOf(framesOf(node), buffer, meta);
@@ -50,7 +47,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   const record = vipRecord(lb, vip);
   const least = <u32>IP6_BYTES + (protocol == PROTOCOL_TCP ? TCP_BYTES : UDP_BYTES);
   const most: u32 = load<u16>(record, VIP_MAX_LENGTH);
-  if (most < least || isBySource(record)) return 0;
+  if (most < least) return 0;
   store<u32>(run, vip, E.RUN_VIP);
   store<u32>(run, dpo, E.RUN_DPO);
   store<u32>(run, IP6_BYTES | (protocol << 16), E.RUN_L4);
@@ -62,6 +59,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   v128.store(model, v128.load(ip, IP6_DESTINATION), E.MODEL_DESTINATION);
   store<u32>(model, ports, E.MODEL_PORTS);
   store<u32>(model, perPort ? 0xffff0000 : 0, E.MODEL_PORTS_MASK);
+  store<u32>(model, isBySource(record) ? 0 : -1, E.MODEL_PORTS_HASHED);
   // ip6-input answers a hop limit of 0
   store<u32>(model, max<u32>(load<u8>(record, VIP_MIN_TTL), 1), E.MODEL_TTL);
   store<u32>(model, least, E.MODEL_LEAST);
@@ -70,21 +68,31 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
 }
 
 /** Passes packets that are as the model; returns the place of the first that is not. For the others, hashes and places are written. */
-export function hashRun6(at: usize, end: usize, frames: usize, metadata: usize, data: usize, lb: usize): usize {
+export function checkRun6(at: usize, end: usize, frames: usize, metadata: usize, data: usize, lb: usize): usize {
   const model = data + E.EXPRESS_MODEL;
-  const flow: usize = load<u32>(lb, LB_HASH);
-  const destination = model + E.MODEL_DESTINATION;
-  if (load<u32>(model, E.MODEL_PORTS_MASK) == 0) {
-    return allPorts(at, end, frames, metadata, data, flow, crcHash6To(flow, destination, 0));
-  }
-  const to = crcHash6To(flow, destination, load<u32>(model, E.MODEL_PORTS) >>> 16);
-  return onePort(at, end, frames, metadata, data, flow, to);
+  const seed = stickySeed6(lb + LB_SECRET, model + E.MODEL_DESTINATION);
+  if (load<u32>(model, E.MODEL_PORTS_MASK) == 0) return allPorts(at, end, frames, metadata, data, seed);
+  return onePort(at, end, frames, metadata, data, seed);
 }
-function allPorts(at: usize, end: usize, frames: usize, metadata: usize, data: usize, flow: usize, to: u32): usize {
-  return pass(false, at, end, frames, metadata, data, flow, to);
+function allPorts(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  data: usize,
+  seed: u32,
+): usize {
+  return pass(false, at, end, frames, metadata, data, seed);
 }
-function onePort(at: usize, end: usize, frames: usize, metadata: usize, data: usize, flow: usize, to: u32): usize {
-  return pass(true, at, end, frames, metadata, data, flow, to);
+function onePort(
+  at: usize,
+  end: usize,
+  frames: usize,
+  metadata: usize,
+  data: usize,
+  seed: u32,
+): usize {
+  return pass(true, at, end, frames, metadata, data, seed);
 }
 
 // @ts-ignore: decorator
@@ -95,8 +103,7 @@ function onePort(at: usize, end: usize, frames: usize, metadata: usize, data: us
   frames: usize,
   metadata: usize,
   data: usize,
-  flow: usize,
-  to: u32,
+  seed: u32,
 ): usize {
   const model = data + E.EXPRESS_MODEL;
   const ethernetMask = v128.load(model, E.MODEL_ETHERNET_MASK);
@@ -105,6 +112,7 @@ function onePort(at: usize, end: usize, frames: usize, metadata: usize, data: us
   const rx = load<u32>(model, E.MODEL_RX);
   const protocol = load<u32>(model, E.MODEL_PROTOCOL);
   const port = load<u32>(model, E.MODEL_PORTS) >>> 16;
+  const hashedPorts = load<u32>(model, E.MODEL_PORTS_HASHED);
   const least = load<u32>(model, E.MODEL_LEAST);
   const span = load<u32>(model, E.MODEL_MOST) - least;
   const minTtl = load<u32>(model, E.MODEL_TTL);
@@ -124,8 +132,7 @@ function onePort(at: usize, end: usize, frames: usize, metadata: usize, data: us
     if (length - least > span || length + ETHERNET_BYTES > (<u32>place >>> 16)) break;
     if (!goodSource6(ip + IP6_SOURCE)) break;
     if (perPort && <u32>load<u16>(ip, IP6_BYTES + 2) != port) break;
-    let hash = to ^ crcHash6FromAt(flow, ip + IP6_SOURCE, ip + IP6_BYTES);
-    if (!perPort) hash ^= crcPort6At(flow, ip + IP6_BYTES);
+    const hash = stickyHash6(seed, ip + IP6_SOURCE, load<u32>(ip, IP6_BYTES) & hashedPorts);
     store<u32>(words, hash, E.EXPRESS_HASHES);
     store<u32>(words, ((<u32>place & 0xffff) + ETHERNET_BYTES) | (length << 16), E.EXPRESS_PLACES);
   }

@@ -16,30 +16,36 @@ export const MODEL_ETHERNET = 0;
 export const MODEL_ETHERNET_MASK = 16;
 /** META_RX and META_FLAGS behind it. */
 export const MODEL_RX = 32;
-/** IPv6: the next header. */
-export const MODEL_PROTOCOL = 48;
-/** IPv6. */
-export const MODEL_DESTINATION = 64;
+/** Of an IPv6 address all of it. */
+export const MODEL_DESTINATION = 48;
 /** Ports as loaded; which bits of them count; which are hashed. */
-export const MODEL_PORTS = 80;
-export const MODEL_PORTS_MASK = 96;
-export const MODEL_PORTS_HASHED = 112;
+export const MODEL_PORTS = 64;
+export const MODEL_PORTS_MASK = 80;
+export const MODEL_PORTS_HASHED = 96;
 /** The TTL that a packet needs at least, and the lengths between which it must be. */
-export const MODEL_TTL = 128;
-export const MODEL_LEAST = 144;
-export const MODEL_MOST = 160;
-/** IPv4: the 16 bytes from the source address on, and which bits of them count. */
-export const MODEL_TARGET = 176;
-export const MODEL_TARGET_MASK = 192;
-/** stickySeed4() of the destination. */
-export const MODEL_SEED = 208;
-export const MODEL_ETHERNET_BYTES = 224;
-/** Constants of stickyHashes4(): three vectors. */
-export const MODEL_HASH = 240;
-/** IPv4: FOUR_ vectors of @lbd/fib. */
-export const MODEL_HEADER = 288;
+export const MODEL_TTL = 112;
+export const MODEL_LEAST = 128;
+export const MODEL_MOST = 144;
+/** IPv6: the next header. */
+export const MODEL_PROTOCOL = 160;
+/** IPv4: the first 16 bytes of the header, and which bits of them count. */
+export const MODEL_HEADER = 176;
+export const MODEL_HEADER_MASK = 192;
+/** IPv4: sum of the destination's halves, and of what the bias takes from the others: see badChecksum4(). */
+export const MODEL_SUM = 208;
+/** IPv4: seed of the sticky table's hash. */
+export const MODEL_SEED = 224;
+/** Constants. V8 makes vectors of constants and parameters anew in each turn of a loop; those that are loaded it keeps. */
+export const MODEL_ETHERNET_BYTES = 240;
+/** Three vectors: see stickyConstants(). */
+export const MODEL_STICKY = 256;
+/** FOUR_ vectors of @lbd/fib. */
+export const MODEL_FOUR = 304;
+/** The VIP of a run, as the sticky table has it, and the second. */
+export const EXPRESS_VIPS = 512;
+export const EXPRESS_NOWS = 528;
 /** A byte to touch in place of a bucket. */
-export const EXPRESS_TOUCHED = 512;
+export const EXPRESS_TOUCHED = 544;
 
 /** Packets in a vector, at most: VECTOR_SIZE of @lbd/graph. */
 export const EXPRESS_PACKETS = 256;
@@ -49,16 +55,13 @@ const WORDS = (EXPRESS_PACKETS + 8) * 4;
 export const EXPRESS_SPARE = (EXPRESS_PACKETS + 4) * 4;
 /** u32 each: the vector, and three times more its last packet. */
 export const EXPRESS_BUFFERS = 576;
-/** Flow hashes. */
+/** By which the sticky table knows the flows. */
 export const EXPRESS_HASHES = EXPRESS_BUFFERS + WORDS;
 /** META_DATA and META_LENGTH as they are to be, past the Ethernet header. */
 export const EXPRESS_PLACES = EXPRESS_HASHES + WORDS;
-/** Source addresses, and ports as far as they are hashed, as loaded. */
-export const EXPRESS_SOURCES = EXPRESS_PLACES + WORDS;
-export const EXPRESS_PORTS = EXPRESS_SOURCES + WORDS;
 
 /** The runs of the vector: RUN_ words each. */
-export const EXPRESS_RUNS = EXPRESS_PORTS + WORDS;
+export const EXPRESS_RUNS = EXPRESS_PLACES + WORDS;
 export const RUN_BYTES = 16;
 /** u32: its end, an address in the vector. */
 export const RUN_END = 0;
@@ -68,11 +71,19 @@ export const RUN_VIP = 4;
 export const RUN_DPO = 8;
 /** u32: META_L4 and META_PROTOCOL. */
 export const RUN_L4 = 12;
-export const EXPRESS_BYTES = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
+
+/** For groupByTarget(): u8 for each packet; u16 for each of 256 keys. */
+export const EXPRESS_KEYS = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
+export const EXPRESS_COUNTS = EXPRESS_KEYS + EXPRESS_PACKETS;
+export const EXPRESS_BYTES = EXPRESS_COUNTS + 512;
 
 /** A vector may have so many runs, and one more for every so many packets that were taken: each costs a lookup. */
 export const FREE_RUNS = 4;
 export const PACKETS_PER_RUN = 8;
+/** A vector is put in another order if so many packets then follow each other, on average. */
+export const PACKETS_PER_GROUP = 4;
+/** In place of PACKETS_PER_RUN, for such a vector. */
+export const PACKETS_PER_GROUPED_RUN = 2;
 
 /** Places of its next nodes; the members of the fan-out follow. */
 export const EXPRESS_NEXT_ORDINARY = 0;

@@ -216,6 +216,25 @@ const sorted = (sent: ReturnType<ExpressWorld['send']>) =>
 
 const untrackedOf = (world: ExpressWorld) => world.lb.vips().reduce((sum, { counters }) => sum + counters.untracked, 0);
 
+/**
+ * Packets to one VIP keep their order, those to several do not. So a flow may find its own sticky bucket full in one world and not in the
+ * other; and with a small table, which flows have a place in it depends on who comes first.
+ */
+function leftBehind(world: ExpressWorld, { buckets }: WorldOptions) {
+  const { sticky, vips, ...others } = world.state();
+  if (buckets === undefined) {
+    const live = sticky
+      .map((entry) => entry.split(': ')[1]!)
+      .filter((entry) => Number(entry.split(' ')[1]) > world.now / 1000);
+    return { ...others, vips, sticky: live.sort() };
+  }
+  const packets = vips.reduce<number[]>((sums, n, i) => {
+    sums[i >> 2] = (sums[i >> 2] ?? 0) + n;
+    return sums;
+  }, []);
+  return { ...others, packets };
+}
+
 async function twoWorlds(options: WorldOptions) {
   const [short, long] = await Promise.all([ExpressWorld.create(VIPS, options), ExpressWorld.create(VIPS, options)]);
   long.shareKey(short);
@@ -251,7 +270,7 @@ describe('usual packets that go the short way', () => {
               for (let turn = 0; turn < 2; turn++)
                 expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));
             }
-            expect(short.state()).toEqual(long.state());
+            expect(leftBehind(short, options)).toEqual(leftBehind(long, options));
             long.bench.runtime.tracer.take();
           }
         }),
@@ -320,6 +339,38 @@ describe('usual packets that go the short way', () => {
     expect(world.send(flows.map((_, i) => usual(target, 1 + i, 5000 + i)))).toHaveLength(50);
     expect(ways()).toEqual(bySource ? { short: 151, ordinary: 50 } : { short: 101, ordinary: 100 });
   });
+
+  it.each([4, 6] as const)(
+    'are those to several VIPs in turn, of IPv%i, and flows keep their order',
+    async (family) => {
+      const world = await ExpressWorld.create(VIPS);
+      const targets = served
+        .filter(([dst]) => dst.includes(':') === (family === 6))
+        .map(([dst, protocol, dport]) => TARGETS.find((t) => t[0] === dst && t[1] === protocol && t[2] === dport)!);
+      const frames = Array.from({ length: 256 }, (_, i) =>
+        frameOf({
+          ...{ target: targets[i % targets.length]!, client: 1 + (i % 64), sport: 1024 + (i % 32) },
+          ...{ flags: 'A', payload: i, wrong: '', rx: 0, ttl: 64, sum: true },
+        }),
+      );
+      world.send(frames);
+      const ordinary = world.packets('ethernet-input');
+      const sent = world.send(frames);
+      expect(sent.map(({ node }) => node)).toEqual(frames.map(() => 'sent'));
+      expect(world.packets('ethernet-input')).toBe(ordinary);
+      expect(world.packets(`lb${family}-express`)).toBe(512);
+      // Payloads grow by one from packet to packet, so those of each VIP do: they are told apart by server and protocol.
+      const lengths = new Map<string, number[]>();
+      for (const { bytes } of sent) {
+        const [protocol, address] =
+          bytes[12] === 8 ? [bytes[23], bytes.subarray(30, 34)] : [bytes[20], bytes.subarray(38, 54)];
+        const key = `${protocol} ${address}`;
+        lengths.set(key, [...(lengths.get(key) ?? []), bytes.length]);
+      }
+      expect(lengths.size).toBeGreaterThan(5);
+      for (const [, found] of lengths) expect(found).toEqual([...found].sort((one, other) => one - other));
+    },
+  );
 
   it.each(kinds.filter(({ bySource }) => !bySource))(
     'are those whose own sticky bucket is full, to $dst $protocol $dport, by $flowHash',

@@ -60,7 +60,7 @@ import {
 @inline export function stickyTouch(bucket: usize, mask: u32, hash: u32): void {
   if (canTouch(mask)) store<u8>(bucket, <u8>hash, BUCKET_HASH);
 }
-/** Where to touch buckets in loops without that question: the table, if it can be touched; else `spare`, with stickyTouchMask(). */
+/** Where to touch buckets in loops without that question: bucket 0, if they can be touched; else `spare`, with stickyTouchMask(). */
 // @ts-ignore: decorator
 @inline export function stickyTouchBase(table: usize, mask: u32, spare: usize): usize {
   return canTouch(mask) ? stickyBucketAt(table, 0, 0) : spare;
@@ -68,6 +68,15 @@ import {
 // @ts-ignore: decorator
 @inline export function stickyTouchMask(mask: u32): u32 {
   return canTouch(mask) ? mask : 0;
+}
+/** Touches four buckets. `base` and `masks`: stickyTouchBase() and stickyTouchMask() in all four lanes. */
+// @ts-ignore: decorator
+@inline export function stickyTouch4(base: v128, masks: v128, hashes: v128): void {
+  const buckets = i32x4.add(i32x4.shl(v128.and(hashes, masks), BUCKET_SHIFT), base);
+  v128.store8_lane(<usize>i32x4.extract_lane(buckets, 0), hashes, 0, BUCKET_HASH);
+  v128.store8_lane(<usize>i32x4.extract_lane(buckets, 1), hashes, 4, BUCKET_HASH);
+  v128.store8_lane(<usize>i32x4.extract_lane(buckets, 2), hashes, 8, BUCKET_HASH);
+  v128.store8_lane(<usize>i32x4.extract_lane(buckets, 3), hashes, 12, BUCKET_HASH);
 }
 /**
  * stickyTouch() for `count` hashes (u32 each at `hashes`), and up to three words behind them, which may be anything. In a
@@ -115,8 +124,13 @@ export function stickyFind(table: usize, hash: u32, vip: u32, now: u32): usize {
 /** A bit for each slot that has the flow's live entry; there is one at most. `nows`: the second, in all four lanes. */
 // @ts-ignore: decorator
 @inline export function stickyHits(bucket: usize, hash: u32, vips: v128, nows: v128): i32 {
+  return stickyHitsOf(bucket, i32x4.splat(hash), vips, nows);
+}
+/** The same, of who has the hash in all four lanes. */
+// @ts-ignore: decorator
+@inline export function stickyHitsOf(bucket: usize, hashes: v128, vips: v128, nows: v128): i32 {
   const same = v128.and(
-    i32x4.eq(v128.load(bucket, BUCKET_HASH), i32x4.splat(hash)),
+    i32x4.eq(v128.load(bucket, BUCKET_HASH), hashes),
     i32x4.eq(i32x4.shl(v128.load(bucket, BUCKET_VIP), VIP_SHIFT_OUT), vips),
   );
   return i32x4.bitmask(v128.and(same, i32x4.gt_s(v128.load(bucket, BUCKET_EXPIRY), nows)));

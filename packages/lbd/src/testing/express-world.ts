@@ -26,7 +26,7 @@ const ENCAPS: readonly Encap[] = [nat4, nat6, gre4, gre6, l3dsr];
 const SERVERS = 3;
 /** u32 of a sticky table: its buckets - 1. */
 const STICKY_MASK = 0;
-export const BUCKETS = 256;
+export const BUCKETS = 4096;
 const MAX_VIPS = 64;
 
 export const macOf = (index: number): string => `02:00:00:00:00:1${index}`;
@@ -170,7 +170,7 @@ export class ExpressWorld {
   }
 
   /** All that users can see of what happened, and what the worker's tables hold. */
-  state(): Record<string, unknown> & { readonly sticky: readonly string[] } {
+  state(): Record<string, unknown> & { readonly sticky: readonly string[]; readonly vips: readonly number[] } {
     const { memory } = this.bench.arena;
     const [counters] = this.handles.counters;
     const [block] = this.handles.blocks;
