@@ -168,7 +168,26 @@ static:
     ['broken YAML', 'interfaces: [', /^lbd.yaml:1: /],
     ['a socket path that is too long', `${interfaces}control: {socket: /${'x'.repeat(120)}}`, /at most 107 bytes/],
     ['a list instead of a mapping', '- a', /must be a mapping/],
-  ])('refuses %s', (_, text, message) => expect(refusal(text)).toMatch(message));
+  ])('refuses %s', (_, text, message) => {
+    expect(refusal(text)).toMatch(message);
+    // A tab has the library read what is otherwise read without it: nobody sees a difference.
+    expect(refusal(`${text} #\t`)).toBe(refusal(text));
+  });
+
+  it('names the lines of mistakes in a file of any size, however it is written', () => {
+    const vips = (i: number) =>
+      ` - {prefix: 10.${i >> 8}.${i & 255}.0/24, as: [{address: 1.2.3.4}, {address: ${i === 700 ? '1.2.3' : '1.2.3.5'}}]}`;
+    const text = `${interfaces}vips:\n${Array.from({ length: 1000 }, (_, i) => vips(i)).join('\n')}\nworkers: 0\n`;
+    const expected = [
+      /^lbd.yaml:703: vips\[700\].as\[1\].address: "1.2.3" is not allowed/,
+      /^lbd.yaml:1003: workers: 0 is/,
+    ];
+    for (const file of [text, `${text} #\t`]) {
+      const messages = refusal(file).split('\n');
+      expect(messages).toHaveLength(2);
+      for (const message of messages) expect(expected.some((pattern) => pattern.test(message))).toBe(true);
+    }
+  });
 
   it('names every mistake at once', () => {
     expect(refusal('interfaces: [{name: a, driver: af_xdp}]\nworkers: 0\nbuffers: 3').split('\n')).toHaveLength(2);

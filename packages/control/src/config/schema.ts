@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseCommand } from '../cli/cli.ts';
 import * as fields from '../values/fields.ts';
 import { operations } from '../values/operations.ts';
+import { repeats } from '../values/repeats.ts';
 import { interfaceSchema } from './interfaces.ts';
 import { staticSchema } from './static.ts';
 import { lbSchema, vipSchema } from './vips.ts';
@@ -143,9 +144,7 @@ function checkNames(file: Draft, context: z.core.$RefinementCtx): void {
   const known = (name: string, path: (string | number)[]) => {
     if (!names.includes(name)) complain(path, `there is no interface "${name}": interfaces has ${names.join(', ')}`);
   };
-  for (const [i, name] of names.entries()) {
-    if (names.indexOf(name) !== i) complain(['interfaces', i, 'name'], `"${name}" is given twice`);
-  }
+  for (const i of repeats(names)) complain(['interfaces', i, 'name'], `"${names[i]}" is given twice`);
   for (const list of ['nat4', 'nat6'] as const) {
     for (const [i, name] of file.nat[list].entries()) known(name, ['nat', list, i]);
   }
@@ -156,9 +155,7 @@ function checkNames(file: Draft, context: z.core.$RefinementCtx): void {
     }
   }
   const keys = file.vips.map(({ vip }) => [vip.prefix, vip.protocol, vip.port].join(' ').trim());
-  for (const [i, key] of keys.entries()) {
-    if (keys.indexOf(key) !== i) complain(['vips', i], `the VIP ${key} is given twice`);
-  }
+  for (const i of repeats(keys)) complain(['vips', i], `the VIP ${keys[i]} is given twice`);
 }
 
 export type LbdConfig = z.output<typeof configSchema>;

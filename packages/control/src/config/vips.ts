@@ -3,6 +3,7 @@ import type { LbConf, VipSpec } from '../model.ts';
 import { wordFor } from '../values/check.ts';
 import * as fields from '../values/fields.ts';
 import * as operations from '../values/operations.ts';
+import { repeats } from '../values/repeats.ts';
 
 export interface ConfiguredServer {
   readonly address: string;
@@ -65,10 +66,9 @@ export const vipSchema = fields
     const { as: servers, target_port, node_port, new_len, src_ip_sticky, ...same } = file;
     const camel = { targetPort: target_port, nodePort: node_port, newLen: new_len, srcIpSticky: src_ip_sticky };
     const vip = pass<VipSpec>(operations.vipSpec, given({ ...same, ...camel }), context);
-    for (const [i, { address }] of servers.entries()) {
-      if (servers.findIndex((other) => other.address === address) !== i) {
-        context.addIssue({ code: 'custom', path: ['as', i, 'address'], message: `${address} is given twice` });
-      }
+    const addresses = servers.map(({ address }) => address);
+    for (const i of repeats(addresses)) {
+      context.addIssue({ code: 'custom', path: ['as', i, 'address'], message: `${addresses[i]} is given twice` });
     }
     return { vip, servers };
   });

@@ -36,7 +36,11 @@ export function canonicalPrefix(text: string): string | undefined {
 
 /** Whether packets can be sent to or from this one address: not unspecified, loopback, multicast or broadcast. */
 export function isUnicast(address: string): boolean {
-  const range = ipaddr.parse(address).range();
-  if (range === 'reserved') return !/^(24|25)\d\./.test(address); // 240.0.0.0/4, RFC 1112; other reserved ranges are in use
-  return !['unspecified', 'broadcast', 'multicast', 'loopback', 'ipv4Mapped'].includes(range);
+  // Without a parse: there may be a million servers. 0.0.0.0/8 and 127.0.0.0/8 are in RFC 1122, 224.0.0.0/4 and above in
+  // RFC 1112; other reserved ranges are in use.
+  if (isIPv4(address)) {
+    const first = Number(address.slice(0, address.indexOf('.')));
+    return first > 0 && first < 224 && first !== 127;
+  }
+  return !['unspecified', 'multicast', 'loopback', 'ipv4Mapped'].includes(ipaddr.parse(address).range());
 }

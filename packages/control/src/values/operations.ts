@@ -8,6 +8,7 @@ import type { AddServers, DeleteServers, LbConf, NatInterface, SetWeight, VipKey
 import { familyOf } from './address.ts';
 import { check } from './check.ts';
 import * as fields from './fields.ts';
+import { repeats } from './repeats.ts';
 
 export const DEFAULT_ENCAP = 'gre4';
 export const DEFAULT_NEW_LEN = 1024;
@@ -121,9 +122,7 @@ const addresses = z
   .array(fields.serverAddress(), { error: 'must be a list of addresses' })
   .min(1, { error: 'is missing: at least one AS address is needed' })
   .superRefine((all, context) => {
-    for (const [i, address] of all.entries()) {
-      if (all.indexOf(address) !== i) context.addIssue({ code: 'custom', message: `${address} is given twice` });
-    }
+    for (const i of repeats(all)) context.addIssue({ code: 'custom', message: `${all[i]} is given twice` });
     if (new Set(all.map(familyOf)).size > 1) {
       context.addIssue({ code: 'custom', message: 'mixes IPv4 and IPv6: the ASs of a VIP have one family' });
     }
