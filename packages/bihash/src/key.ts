@@ -15,5 +15,7 @@ export function wordsOf(key: BihashKey, keyBytes: number): readonly bigint[] {
   }
   if (!(key instanceof Uint8Array)) return key.map((word) => BigInt.asUintN(64, word));
   const view = new DataView(key.buffer, key.byteOffset, key.length);
-  return Array.from({ length: keyBytes / 8 }, (_, i) => view.getBigUint64(i * 8, true));
+  const words: bigint[] = [];
+  for (let at = 0; at < keyBytes; at += 8) words.push(view.getBigUint64(at, true));
+  return words;
 }
