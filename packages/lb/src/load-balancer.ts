@@ -223,10 +223,18 @@ export class LoadBalancer {
   vips(): VipState[] {
     const flowsOf = this.#flows.count();
     const { memory } = this.#host.arena;
+    // Many servers are behind the same gateway.
+    const words = new Map<number, string>();
+    const describe = (dpo: number) => {
+      const known = words.get(dpo) ?? this.#host.describe(dpo);
+      words.set(dpo, known);
+      return known;
+    };
     return [...this.#vips.values()]
       .sort((a, b) => a.index - b.index)
       .map((vip) => {
-        const servers = [...vip.servers.values()].map((server) => this.#servers.state(server, flowsOf(server.index)));
+        const state = (server: Server) => this.#servers.state(server, flowsOf(server.index), describe);
+        const servers = Array.from(vip.servers.values(), state);
         return {
           ...vip.spec,
           index: vip.index,

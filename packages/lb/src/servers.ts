@@ -104,7 +104,8 @@ export class Servers {
     for (const { index } of servers) forgetFragments(this.#host.arena.memory, this.#lb.servers, index);
   }
 
-  state(server: Server, flows: number): ServerState {
+  /** @param describe what a DPO is, in words */
+  state(server: Server, flows: number, describe: (dpo: number) => string): ServerState {
     const word = this.#host.arena.memory.u32[(this.#at(server.index) + L.AS_DPO) >>> 2]!;
     return {
       address: server.address,
@@ -112,7 +113,7 @@ export class Servers {
       buckets: server.buckets,
       flows,
       state: server.removed ? 'removed' : 'used',
-      dpo: this.#host.describe(word),
+      dpo: describe(word),
     };
   }
 

@@ -68,8 +68,10 @@ export function difference(before: LbdConfig, now: LbdConfig): Step[] {
 
 function serverSteps(name: string, before: ConfiguredVip['servers'], { vip, servers }: ConfiguredVip): Step[] {
   const key = keyOf(vip);
-  const gone = before.filter(({ address }) => !servers.some((server) => server.address === address));
-  const changed = servers.filter((server) => !before.some((old) => isDeepStrictEqual(old, server)));
+  const kept = new Set(servers.map(({ address }) => address));
+  const gone = before.filter(({ address }) => !kept.has(address));
+  const weights = new Map(before.map(({ address, weight }) => [address, weight]));
+  const changed = servers.filter(({ address, weight }) => weights.get(address) !== weight);
   const steps: Step[] = [];
   if (gone.length > 0) {
     const addresses = gone.map(({ address }) => address);

@@ -7,7 +7,7 @@ import type { Lbd } from '../model.ts';
 import { fakeLbd } from '../testing/fake-lbd.ts';
 import { ControlClient } from './client.ts';
 import { openApi } from './openapi.ts';
-import { type ControlServer, serveControl } from './server.ts';
+import { type ControlServer, controlApp, serveControl } from './server.ts';
 import { messages } from './vpp.ts';
 
 let folder: string;
@@ -151,6 +151,41 @@ describe('the control socket', () => {
     expect(text).toContain('lbd 1.2.3');
     expect(data).toMatchObject({ version: '1.2.3', workers: 1 });
     await expect(client.command('frob')).rejects.toMatchObject({ code: 'LBD_SYNTAX' });
+  });
+
+  it('answers the half that is asked for', async () => {
+    expect(await client.text('show version')).toContain('lbd 1.2.3');
+    expect(await client.data('show version')).toMatchObject({ version: '1.2.3', workers: 1 });
+    const app = controlApp(fakeLbd(), { version: '' });
+    const ask = (body: object) =>
+      app.inject({ method: 'POST', url: '/cli', body: { command: 'show lb vips', ...body } });
+    const both = (await ask({})).json();
+    expect(both).toEqual({ text: expect.any(String), data: expect.any(Array) });
+    expect((await ask({ answer: 'text' })).body).toBe(both.text);
+    expect((await ask({ answer: 'data' })).body).toBe(JSON.stringify(both.data));
+    expect((await ask({ answer: 'both' })).json()).toMatchObject({ code: 'LBD_INVALID_VALUE' });
+    const change = { command: 'lb flush vip 10.0.0.0/8' };
+    expect((await ask({ ...change, answer: 'text' })).body).toBe('');
+    expect((await ask({ ...change, answer: 'data' })).body).toBe('null');
+  });
+
+  it.each([0, 1, 100, 101, 1000])('answers a list of %i in one line of JSON', async (length) => {
+    const base = fakeLbd();
+    const vips = Array.from({ length }, (_, index) => ({ index }));
+    await server.close();
+    await serve({ ...base, lb: { ...base.lb, vips: async () => vips as never } });
+    expect(await client.json('show lb vips')).toBe(JSON.stringify(vips));
+  });
+
+  it('does not make the text for who wants the data', async () => {
+    const base = fakeLbd();
+    // There is no text for this.
+    const strange = { ...base, lb: { ...base.lb, vips: async () => ['strange'] as never } };
+    await server.close();
+    await serve(strange);
+    expect(await client.data('show lb vips')).toEqual(['strange']);
+    await expect(client.text('show lb vips')).rejects.toMatchObject({ code: 'LBD_INTERNAL' });
+    await expect(client.command('show lb vips')).rejects.toMatchObject({ code: 'LBD_INTERNAL' });
   });
 
   it('passes on the errors of the model, and says which faults are its own', async () => {

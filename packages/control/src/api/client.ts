@@ -15,6 +15,21 @@ export class ControlClient {
     return this.#call('POST', '/cli', { command }) as Promise<Answer>;
   }
 
+  /** Runs a command line for what it says to people. Cheaper than `command` where there is much to tell. */
+  async text(command: string): Promise<string> {
+    return (await this.#reply('POST', '/cli', { command, answer: 'text' })).text;
+  }
+
+  /** Runs a command line for what it says to programs. */
+  async data(command: string): Promise<unknown> {
+    return JSON.parse(await this.json(command));
+  }
+
+  /** The same as it came: one line of JSON. */
+  async json(command: string): Promise<string> {
+    return (await this.#reply('POST', '/cli', { command, answer: 'data' })).text;
+  }
+
   /** A message of the API by name, e.g. `lb_vip_dump`. */
   api(name: string, body: object = {}): Promise<unknown> {
     return this.#call('POST', `/api/${name}`, body);
@@ -26,16 +41,22 @@ export class ControlClient {
   }
 
   async #call(method: string, path: string, body?: object): Promise<unknown> {
-    const { status, type, text } = await exchange(this.socket, method, path, body);
-    const answer = type.startsWith('application/json') ? JSON.parse(text) : text;
-    if (status < 400) return answer;
+    const { isJson, text } = await this.#reply(method, path, body);
+    return isJson ? JSON.parse(text) : text;
+  }
+
+  async #reply(method: string, path: string, body?: object): Promise<Reply> {
+    const reply = await exchange(this.socket, method, path, body);
+    const { status, isJson, text } = reply;
+    if (status < 400) return reply;
+    const answer = isJson ? JSON.parse(text) : {};
     throw new ControlError(answer.code ?? 'LBD_INTERNAL', answer.message ?? text);
   }
 }
 
 interface Reply {
   readonly status: number;
-  readonly type: string;
+  readonly isJson: boolean;
   readonly text: string;
 }
 
@@ -51,7 +72,7 @@ function exchange(socketPath: string, method: string, path: string, body?: objec
       response.on('end', () =>
         resolve({
           status: response.statusCode ?? 500,
-          type: response.headers['content-type'] ?? '',
+          isJson: response.headers['content-type']?.startsWith('application/json') ?? false,
           text: Buffer.concat(chunks).toString(),
         }),
       );

@@ -24,7 +24,13 @@ export function openApi(version: string): object {
       'Run a command line',
       {
         type: 'object',
-        properties: { command: { type: 'string' } },
+        properties: {
+          command: { type: 'string' },
+          answer: {
+            enum: ['text', 'data'],
+            description: 'The half that is wanted: the reply is the text (text/plain) or the data, and nothing else',
+          },
+        },
         required: ['command'],
         additionalProperties: false,
       },

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { runCommand } from '../cli/cli.ts';
 import { ControlError, isCoded } from '../errors.ts';
@@ -30,7 +31,13 @@ export interface ControlServer {
 /** Milliseconds that requests have to end. */
 const PATIENCE_MS = 1000;
 
-const commandBody = fields.record({ command: fields.line('a command') });
+/** Items of a list that are written at a time. */
+const LONG_LIST = 100;
+
+const commandBody = fields.record({
+  command: fields.line('a command'),
+  answer: fields.word('text', 'data').optional(),
+});
 
 /** The API without its socket; for tests, `inject` reaches it. */
 export function controlApp(lbd: Lbd, options: Omit<ControlServerOptions, 'socket'>): FastifyInstance {
@@ -50,13 +57,17 @@ export function controlApp(lbd: Lbd, options: Omit<ControlServerOptions, 'socket
       message: `there is no ${request.method} ${request.url}: GET /openapi.json says what there is`,
     }),
   );
-  app.post('/cli', (request) => {
-    const { command } = check(commandBody, request.body);
-    return inOrder(async () => {
+  app.post('/cli', async (request, reply) => {
+    const { command, answer: wanted } = check(commandBody, request.body);
+    const { text, data } = await inOrder(async () => {
       const answer = await runCommand(lbd, command);
       options.onCommand?.(command);
-      return answer;
+      // What nobody asks for is not even made.
+      return { text: wanted === 'data' ? '' : answer.text, data: wanted === 'text' ? null : answer.data };
     });
+    if (wanted === 'text') return reply.type('text/plain; charset=utf-8').send(text);
+    if (wanted === 'data') return reply.type('application/json; charset=utf-8').send(json(data));
+    return { text, data };
   });
   for (const [name, { body, run }] of Object.entries(messages)) {
     app.post(`/api/${name}`, (request) => {
@@ -97,6 +108,19 @@ async function end(app: FastifyInstance): Promise<void> {
   const patience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS);
   await app.close();
   clearTimeout(patience);
+}
+
+/** JSON, of long lists piece by piece: a million servers in one go would take a second and a gigabyte. */
+function json(data: unknown): string | Readable {
+  return Array.isArray(data) && data.length > LONG_LIST ? Readable.from(pieces(data)) : JSON.stringify(data);
+}
+
+function* pieces(list: readonly unknown[]): Generator<string> {
+  for (let i = 0; i < list.length; i += LONG_LIST) {
+    const piece = JSON.stringify(list.slice(i, i + LONG_LIST)).slice(1, -1);
+    yield `${i === 0 ? '[' : ','}${piece}`;
+  }
+  yield ']';
 }
 
 /** Runs one thing after the other, in the order they came. */

@@ -30,13 +30,18 @@ export function change(action: (lbd: Lbd) => unknown): (lbd: Lbd) => Promise<Ans
   };
 }
 
-/** A command that shows something: `get` is the data, `format` its text. */
+/** A command that shows something: `get` is the data, `format` its text, made when it is asked for. */
 export function display<T>(
   get: (lbd: Lbd) => T | Promise<T>,
   format: (data: T) => string,
 ): (lbd: Lbd) => Promise<Answer> {
   return async (lbd) => {
     const data = await get(lbd);
-    return { text: format(data), data };
+    return {
+      data,
+      get text() {
+        return format(data);
+      },
+    };
   };
 }

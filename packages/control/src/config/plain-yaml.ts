@@ -59,6 +59,7 @@ class PlainYaml {
     this.#skipLines();
     if (this.#column < 0) throw NOT_PLAIN;
     const value = this.#block(this.#column, -1, place);
+    // A line too far to the right belongs to nothing, and ends everything around it.
     if (this.#column !== -1) throw NOT_PLAIN;
     return value;
   }
@@ -85,7 +86,6 @@ class PlainYaml {
       const key = this.#key(mapping);
       mapping[key] = this.#value(column, true, place?.within.get(key));
     } while (this.#column === column);
-    if (this.#column > column) throw NOT_PLAIN;
     return mapping;
   }
 
@@ -95,7 +95,6 @@ class PlainYaml {
       this.#at++;
       items.push(this.#value(column, false, place?.within.get(items.length)));
     } while (this.#column === column && this.#isDash());
-    if (this.#column > column) throw NOT_PLAIN;
     return items;
   }
 

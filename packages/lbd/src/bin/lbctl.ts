@@ -38,7 +38,7 @@ async function main(words: readonly string[], { socket, json = false, file }: Op
     if (file !== undefined && file !== '-')
       return await runScript(client, printer, file, readFileSync(file, 'utf8').split('\n'));
     if (words.length > 0) {
-      printer.answer(await client.command(words.join(' ')));
+      await printer.run(client, words.join(' '));
       return 0;
     }
     if (file === undefined && process.stdin.isTTY) return await interactive(client, printer);

@@ -10,7 +10,7 @@ const HISTORY_LINES = 500;
 
 /** Reads commands from a terminal until `quit`, `exit` or Ctrl-D. Keeps a history; Tab completes words. */
 export async function interactive(client: ControlClient, printer: Printer): Promise<number> {
-  printer.answer(await client.command('show version'));
+  await printer.run(client, 'show version');
   const lines = createInterface({
     input: process.stdin,
     output: process.stdout,
@@ -26,7 +26,7 @@ export async function interactive(client: ControlClient, printer: Printer): Prom
     const command = line.trim();
     if (command === 'quit' || command === 'exit' || command === 'q') break;
     try {
-      if (command !== '') printer.answer(await client.command(command));
+      if (command !== '') await printer.run(client, command);
     } catch (error) {
       printer.error(error);
     }

@@ -1,4 +1,4 @@
-import { type Answer, isCoded } from '@lbd/control';
+import { type ControlClient, isCoded } from '@lbd/control';
 
 /** Where answers and errors go. */
 export interface Output {
@@ -16,9 +16,11 @@ export class Printer {
     this.#json = json;
   }
 
-  answer({ text, data }: Answer): void {
-    if (this.#json) this.#output.out(`${JSON.stringify(data)}\n`);
-    else if (text !== '') this.#output.out(`${text}\n`);
+  /** Runs a command line and prints the answer. @throws what the client throws */
+  async run(client: ControlClient, command: string): Promise<void> {
+    if (this.#json) return this.#output.out(`${await client.json(command)}\n`);
+    const text = await client.text(command);
+    if (text !== '') this.#output.out(`${text}\n`);
   }
 
   /** @param where e.g. `setup.txt:3`, in front of the message */

@@ -17,7 +17,7 @@ export async function runScript(
     number++;
     if (isBlank(line)) continue;
     try {
-      printer.answer(await client.command(line));
+      await printer.run(client, line);
     } catch (error) {
       printer.error(error, `${name}:${number}`);
       return 1;

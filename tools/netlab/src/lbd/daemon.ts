@@ -89,13 +89,13 @@ export class Daemon {
 
   /** Runs a command line over the control socket; resolves with the text for people. Rejects with lbd's own message. */
   async command(line: string): Promise<string> {
-    return (await this.#cli(line)).text;
+    return this.#cli(line, 'text');
   }
 
   /** As `command`, with the data for programs. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever the command answers; each test knows what it asked for
   async data(line: string): Promise<any> {
-    return (await this.#cli(line)).data;
+    return JSON.parse(await this.#cli(line, 'data'));
   }
 
   /** Runs the program lbctl as a user does. */
@@ -111,18 +111,18 @@ export class Daemon {
     return this.process.stop(signal);
   }
 
-  #cli(command: string): Promise<{ text: string; data: unknown }> {
+  #cli(command: string, answer: 'text' | 'data'): Promise<string> {
     return new Promise((resolve, reject) => {
-      const body = JSON.stringify({ command });
+      const body = JSON.stringify({ command, answer });
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
       const options = { socketPath: this.socket, method: 'POST', path: '/cli', headers, timeout: 10_000 };
       const sent = request(options, async (response) => {
         let text = '';
         try {
           for await (const chunk of response.setEncoding('utf8')) text += chunk;
-          const answer = JSON.parse(text);
-          if (response.statusCode === 200) resolve(answer);
-          else reject(Object.assign(new Error(answer.message), { code: answer.code }));
+          if (response.statusCode === 200) return resolve(text);
+          const { message, code } = JSON.parse(text);
+          reject(Object.assign(new Error(message), { code }));
         } catch (error) {
           reject(error);
         }
