@@ -36,7 +36,8 @@ export class Conf {
     const conf = { ...before, ...change };
     this.#moveTunnelSources(before, conf);
     try {
-      if (conf.buckets !== before.buckets || conf.timeout !== before.timeout) await this.sticky.replace(conf);
+      if (conf.buckets !== before.buckets) await this.sticky.replace(conf);
+      else if (conf.timeout !== before.timeout) this.sticky.setTimeout(conf.timeout);
     } catch (error) {
       this.#moveTunnelSources(conf, before);
       throw error;

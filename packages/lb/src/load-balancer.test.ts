@@ -148,6 +148,27 @@ describe('choosing', () => {
     expect(bench.lb.summary().sticky[0]!.capacity).toBe(16384 * 4);
   });
 
+  it('moves no flow for another timeout, which counts from the next packet on', async () => {
+    const tasks: unknown[] = [];
+    bench = await LbBench.create([asis], { host: { onWorkers: async (task) => void tasks.push(task) } });
+    await bench.lb.addVip(ALL);
+    await add(SERVERS);
+    const before = chosen(flows(100));
+    const used = () => bench.lb.summary().sticky[0]!.used;
+    await bench.lb.lbConf({ timeout: 100 });
+    expect(tasks).toEqual([]);
+    expect(bench.lb.lbConfGet().timeout).toBe(100);
+    bench.now += 39_000;
+    expect(chosen(flows(50))).toEqual(before.slice(0, 50));
+    expect(used()).toBe(100);
+    bench.now += 2_000; // the 40 s of those without a packet are over
+    expect(used()).toBe(50);
+    bench.now += 97_000;
+    expect(used()).toBe(50);
+    bench.now += 2_000;
+    expect(used()).toBe(0);
+  });
+
   it('hashes by source address alone for src_ip_sticky', async () => {
     await bench.lb.addVip({ ...ALL, srcIpSticky: true });
     await add(SERVERS);

@@ -29,6 +29,11 @@ export class StickyTables {
     });
   }
 
+  /** Seconds that flows are known after their last packet, each from its next packet on: nothing has to be moved. */
+  setTimeout(seconds: number): void {
+    for (const table of this.list()) table.timeout = seconds;
+  }
+
   /** Gives each worker a table of that size and timeout; live flows move along. @throws OutOfMemoryError */
   async replace({ buckets, timeout }: { readonly buckets: number; readonly timeout: number }): Promise<void> {
     const { arena } = this.#host;
