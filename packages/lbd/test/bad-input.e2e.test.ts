@@ -75,11 +75,11 @@ labSuite(describe, 'xdp', 'a configuration that is wrong', () => {
     expect(await refusal(spoil(lab.config({ driver: 'af_xdp' })))).toMatch(message);
   });
 
-  it('names the file and the line', async () => {
+  it('names the file, the line and the column', async () => {
     expect(await refusal('interfaces:\n  - name: lan0\n    driver: af_xdp\n    quues: 2\n')).toMatch(
-      /lbd\.yaml:\d+: .*quues/,
+      /lbd\.yaml:2:5: .*quues/,
     );
-    expect(await refusal('interfaces: [\n')).toMatch(/lbd\.yaml:\d+/);
+    expect(await refusal('interfaces: [\n')).toMatch(/lbd\.yaml:2:1: /);
   });
 
   it('a capability that is missing: says which', async () => {

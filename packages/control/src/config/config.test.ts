@@ -99,7 +99,7 @@ static:
     [
       'an unknown key of a VIP',
       `${interfaces}vips: [{prefix: 10.0.0.0/8, prot: tcp}]`,
-      /^lbd.yaml:2: vips\[0\]: unknown key "prot"/,
+      /^lbd.yaml:2:8: vips\[0\]: unknown key "prot"/,
     ],
     ['no interface', 'workers: 1', /interfaces: is missing/],
     ['no interfaces', 'interfaces: []', /at least one/],
@@ -117,7 +117,7 @@ static:
     [
       'a port out of range',
       `${interfaces}vips:\n  - prefix: 10.0.0.0/8\n    protocol: tcp\n    port: 70000`,
-      /^lbd.yaml:5: vips\[0\].port: 70000 .* 1 to 65535/,
+      /^lbd.yaml:5:11: vips\[0\].port: 70000 .* 1 to 65535/,
     ],
     [
       'a wrong family',
@@ -152,7 +152,7 @@ static:
     [
       'options of an encap that are none',
       `${interfaces}encaps: {gre4: 7}`,
-      /^lbd.yaml:2: encaps.gre4: must be a mapping/,
+      /^lbd.yaml:2:16: encaps.gre4: must be a mapping/,
     ],
     [
       'a name that is none of an encap',
@@ -165,28 +165,34 @@ static:
     ['too little memory', `${interfaces}memory: 1MiB`, /memory: .* from 64MiB/],
     ['too many workers', `${interfaces}workers: 1000`, /workers: 1000 .* 1 to 64/],
     ['a word for a number', `${interfaces}workers: two`, /workers: "two" is not allowed/],
-    ['broken YAML', 'interfaces: [', /^lbd.yaml:1: /],
+    ['broken YAML', 'interfaces: [', /^lbd.yaml:1:14: unexpected end/],
+    ['an open bracket', 'interfaces: [\n', /^lbd.yaml:2:1: deficient indentation: a bracket or quote is not closed/],
+    ['a key twice', `${interfaces}workers: 1\nworkers: 2`, /^lbd.yaml:3:1: duplicated mapping key$/],
+    ['two documents', `${interfaces}---\nworkers: 2`, /^lbd.yaml:3:1: more than one document$/],
+    ['a key __proto__', `${interfaces}__proto__: {workers: 2}`, /^lbd.yaml: unknown key "__proto__"/],
+    [
+      'a bomb of aliases',
+      `${interfaces}encaps:\n  x: &a [${'1, '.repeat(10)}]\n${'bcdefghi'
+        .split('')
+        .map((name, i) => `  y${i}: &${name} [${`*${String.fromCharCode(name.charCodeAt(0) - 1)}, `.repeat(10)}]\n`)
+        .join('')}`,
+      /^lbd.yaml:\d+:\d+: aliases repeat more than 4000000 values$/,
+    ],
     ['a socket path that is too long', `${interfaces}control: {socket: /${'x'.repeat(120)}}`, /at most 107 bytes/],
     ['a list instead of a mapping', '- a', /must be a mapping/],
-  ])('refuses %s', (_, text, message) => {
-    expect(refusal(text)).toMatch(message);
-    // A tab has the library read what is otherwise read without it: nobody sees a difference.
-    expect(refusal(`${text} #\t`)).toBe(refusal(text));
-  });
+  ])('refuses %s', (_, text, message) => expect(refusal(text)).toMatch(message));
 
-  it('names the lines of mistakes in a file of any size, however it is written', () => {
+  it('names the lines and columns of mistakes in a file of any size', () => {
     const vips = (i: number) =>
       ` - {prefix: 10.${i >> 8}.${i & 255}.0/24, as: [{address: 1.2.3.4}, {address: ${i === 700 ? '1.2.3' : '1.2.3.5'}}]}`;
     const text = `${interfaces}vips:\n${Array.from({ length: 1000 }, (_, i) => vips(i)).join('\n')}\nworkers: 0\n`;
     const expected = [
-      /^lbd.yaml:703: vips\[700\].as\[1\].address: "1.2.3" is not allowed/,
-      /^lbd.yaml:1003: workers: 0 is/,
+      /^lbd.yaml:703:63: vips\[700\].as\[1\].address: "1.2.3" is not allowed/,
+      /^lbd.yaml:1003:10: workers: 0 is/,
     ];
-    for (const file of [text, `${text} #\t`]) {
-      const messages = refusal(file).split('\n');
-      expect(messages).toHaveLength(2);
-      for (const message of messages) expect(expected.some((pattern) => pattern.test(message))).toBe(true);
-    }
+    const messages = refusal(text).split('\n');
+    expect(messages).toHaveLength(2);
+    for (const message of messages) expect(expected.some((pattern) => pattern.test(message))).toBe(true);
   });
 
   it('names every mistake at once', () => {

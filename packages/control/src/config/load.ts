@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { YAMLException } from 'js-yaml';
 import { ControlError } from '../errors.ts';
-import { type Place, readPlainYaml } from './plain-yaml.ts';
+import { type Position, positionsIn } from './positions.ts';
 import { configSchema, type LbdConfig } from './schema.ts';
+import { readYaml } from './yaml.ts';
 
 /**
  * Reads and checks a configuration file.
- * @throws ControlError LBD_CONFIG_UNREADABLE; LBD_CONFIG_INVALID, with a line for each thing that is wrong
+ * @throws ControlError LBD_CONFIG_UNREADABLE; LBD_CONFIG_INVALID, with a line for each thing that is wrong: where, and what
  */
 export function loadConfig(path: string): LbdConfig {
   let text: string;
@@ -20,62 +21,40 @@ export function loadConfig(path: string): LbdConfig {
 
 /** Checks the text of a configuration file. @param name what errors call the file */
 export function parseConfig(text: string, name = 'lbd.yaml'): LbdConfig {
-  const lines = new LineCounter();
-  const plain = readPlainYaml(text);
-  const document = plain ? undefined : parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [broken] = document?.errors ?? [];
-  if (broken) {
-    throw new ControlError('LBD_CONFIG_INVALID', `${name}:${lines.linePos(broken.pos[0]).line}: ${broken.message}`);
-  }
-  const result = configSchema.safeParse((plain ? plain.value : document!.toJS()) ?? {});
+  const result = configSchema.safeParse(readText(text, name) ?? {});
   if (result.success) return result.data;
-  const paths = result.error.issues.map(({ path }) => path);
-  const lineOf = document ? linesOfNodes(document, lines) : linesOfPlaces(text, paths);
-  const messages = result.error.issues.map(({ path, message }) => {
-    const line = lineOf(path);
-    return `${name}${line === undefined ? '' : `:${line}`}: ${pathText(path)}${message}`;
-  });
+  const { issues } = result.error;
+  const positionOf = positionsIn(
+    text,
+    issues.map(({ path }) => path),
+  );
+  const messages = issues.map(
+    ({ path, message }) => `${placeText(name, positionOf(path))}: ${pathText(path)}${message}`,
+  );
   throw new ControlError('LBD_CONFIG_INVALID', messages.join('\n'));
 }
 
-type Path = readonly PropertyKey[];
+/** The library says no more of the mistake that is made most with brackets over several lines. */
+const DEFICIENT = 'deficient indentation';
+const DEFICIENT_HOW =
+  'a bracket or quote is not closed, or a line of it, the closing one too, does not begin further to the right than ' +
+  'the key before it, or a tab separates where only spaces may';
 
-/** The line of the value at a path, or of the nearest one around it. */
-type LineOf = (path: Path) => number | undefined;
-
-function linesOfNodes(document: Document, lines: LineCounter): LineOf {
-  return (path) => {
-    for (let depth = path.length; depth > 0; depth--) {
-      const node = document.getIn(path.slice(0, depth), true) as { range?: readonly number[] | null } | undefined;
-      if (node?.range) return lines.linePos(node.range[0]!).line;
-    }
-    return undefined;
-  };
+function readText(text: string, name: string): unknown {
+  try {
+    return readYaml(text);
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    const { reason, mark } = error;
+    const position = mark && { line: mark.line + 1, column: mark.column + 1 };
+    const what = reason === DEFICIENT ? `${reason}: ${DEFICIENT_HOW}` : reason;
+    throw new ControlError('LBD_CONFIG_INVALID', `${placeText(name, position)}: ${what}`);
+  }
 }
 
-/** Reads plain YAML once more, now with an eye on where the values at these paths are. */
-function linesOfPlaces(text: string, paths: readonly Path[]): LineOf {
-  const root: Place = { within: new Map() };
-  for (const path of paths) {
-    let place = root;
-    for (const part of path) {
-      const next: Place = place.within.get(part) ?? { within: new Map() };
-      place.within.set(part, next);
-      place = next;
-    }
-  }
-  readPlainYaml(text, root);
-  const lines = new LineCounter();
-  for (let at = 0; at >= 0; at = text.indexOf('\n', at) + 1 || -1) lines.addNewLine(at);
-  return (path) => {
-    let found: number | undefined;
-    let place: Place | undefined = root;
-    for (const part of path) {
-      place = place?.within.get(part);
-      found = place?.offset ?? found;
-    }
-    return found === undefined ? undefined : lines.linePos(found).line;
-  };
+/** `lbd.yaml:5:11`, as compilers write it */
+function placeText(name: string, position: Position | undefined): string {
+  return position ? `${name}:${position.line}:${position.column}` : name;
 }
 
 /** `vips[0].port: ` */

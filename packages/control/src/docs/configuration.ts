@@ -18,8 +18,13 @@ const INTRODUCTION = `# The configuration file
 <!-- The reference is written by packages/control/write-docs.mjs from the schema; a test holds both together, and reads the example. -->
 
 \`lbd --config lbd.yaml\` reads one YAML file; \`lbd --check-config --config lbd.yaml\` only checks it. A key that is not known is
-refused, and every mistake is named with its line and what is allowed. Editors that know JSON schemas find one in
+refused, and every mistake is named with line, column and what is allowed. Editors that know JSON schemas find one in
 \`@lbd/control/lbd.schema.json\`.
+
+The file is one document of [YAML 1.2](https://yaml.org/spec/1.2.2/) (or JSON) in the core schema: \`yes\`, \`12:30\` and \`2001-01-01\`
+are strings, \`010\` is ten, and \`<<\` merges nothing. A key twice and a tag outside the schema are mistakes. Brackets may go over
+several lines, each of which, also that of the closing bracket, begins further to the right than the key before, and has no
+tabs between its values (JSON may have them). Collections nest up to 100 deep, and aliases repeat 4,000,000 values at most.
 
 ## Example
 

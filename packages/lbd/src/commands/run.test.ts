@@ -59,7 +59,7 @@ describe('lbd', () => {
       captures.writeConfig({ workers: 0, frob: 1 }),
     ]);
     expect(bad).toMatchObject({ code: 1, stdout: '' });
-    expect(bad.stderr).toMatch(/lbd\.yaml:\d+: workers: 0 is not allowed[\s\S]*unknown key "frob"/);
+    expect(bad.stderr).toMatch(/lbd\.yaml:\d+:\d+: workers: 0 is not allowed[\s\S]*unknown key "frob"/);
     const none = await captures.run('lbd', ['--config', '/nowhere/lbd.yaml']);
     expect(none).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('/nowhere/lbd.yaml') });
   });
