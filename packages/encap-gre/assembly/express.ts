@@ -3,13 +3,14 @@
  * one loop. All others are left as they are to gre4 or gre6.
  */
 import { adjacencyOf } from '@lbd/fib/assembly/dpo.ts';
-import { encapsulate as rewrite, encapsulateFrom } from '@lbd/fib/assembly/rewrite.ts';
+import { encapsulate as rewrite, encapsulateAt } from '@lbd/fib/assembly/rewrite.ts';
 import { ADJACENCY_MTU, DPO_ADJACENCY4, DPO_ADJACENCY6, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
 import { dataOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import { FRAME_SHIFT, META_DATA, META_LENGTH, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { innerTos, serverOf } from '@lbd/lb/assembly/encap.ts';
 import { AS_ADDRESS4, AS_DPO, LB_ADJACENCIES, LB_SERVERS, LB_SOURCE4, LB_SOURCE6 } from '@lbd/lb/src/layout.ts';
+import { ETHERNET_BYTES } from '@lbd/packet/src/layout.ts';
 import {
   DATA_COPIED,
   DATA_LB,
@@ -123,7 +124,8 @@ function marking4(
     const tos: u32 = copied == 0 ? 0 : tosOf(ip, copied);
     const flags: u32 = copied == 0 ? 0 : flagsOf(ip, copied);
     writeOuter4(ip, length, load<u32>(server, AS_ADDRESS4), source, fixed, tos, flags, SENT_TTL);
-    encapsulateFrom(place + (GRE4_OVERHEAD << 16) - GRE4_OVERHEAD, meta, ip - GRE4_OVERHEAD, adjacency);
+    const sent = place + ((GRE4_OVERHEAD + ETHERNET_BYTES) << 16) - (GRE4_OVERHEAD + ETHERNET_BYTES);
+    encapsulateAt(meta, ip - GRE4_OVERHEAD, sent, adjacency);
   }
   return at;
 }

@@ -56,7 +56,7 @@ import { expires, hasHeader, translateReply } from './translate.ts';
 /**
  * Does one packet; returns its next slot. What is of no session goes on if it is to a VIP (a server may be a client, too), and
  * is left to the kernel else. What would expire here goes on as it is: the answer to it has to quote it so.
- * @param hash of its tuple
+ * @param hash replyHash() of it
  * @param next slot of the next feature
  */
 export function another(
@@ -97,7 +97,9 @@ function reply(six: bool, nat: usize, lb: usize, meta: usize, ip: usize, protoco
   const l4 = ip + <usize>load<u16>(meta, META_L4);
   const tail = keyTail(load<u32>(l4), protocol, KEY_REVERSE);
   const table: usize = load<u32>(nat, NAT_TABLE);
-  const value = searchKey(six, table, hash, ip + sourceAt(six), ip + destinationAt(six), tail);
+  const server = ip + sourceAt(six);
+  const client = ip + destinationAt(six);
+  const value = searchKey(six, table, hashKey(six, server, client, tail), server, client, tail);
   if (value == NONE) return IN2OUT_NO_SESSION;
   putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_REPLY_HINT_MASK), hash, <u32>value);
   if (expires(six, ip)) return IN2OUT_EXPIRING;

@@ -30,7 +30,6 @@ import {
   DATA_NAT,
   DATA_TOUCHED,
   IN2OUT_TRANSLATED,
-  KEY_REVERSE,
   NAT_REPLY_HINTS,
   NAT_REPLY_HINT_MASK,
   NAT_SESSIONS,
@@ -38,8 +37,8 @@ import {
 } from '../src/layout.ts';
 import { hintBucket, hintIn } from './hints.ts';
 import { another } from './in2out-others.ts';
-import { hashOfPair, keyTail } from './keys.ts';
-import { sourceAt } from './quote.ts';
+import { destinationAt, sourceAt } from './quote.ts';
+import { replyHash } from './reply-hash.ts';
 import { expires, hasHeader, isReplyOf, touchSession, translateReply } from './translate.ts';
 
 export function nat4_in2out(node: usize, vector: usize, count: i32, nexts: usize): i32 {
@@ -74,7 +73,8 @@ function findByHints6(node: usize, vector: usize, count: i32): void {
     const meta = metaOf(metadata, buffer);
     const ip = dataOf(frames, buffer, meta);
     const ports = load<u32>(ip + <usize>load<u16>(meta, META_L4));
-    const hash = hashOfPair(six, ip + sourceAt(six), keyTail(ports, load<u8>(meta, META_PROTOCOL), KEY_REVERSE));
+    const protocol: u32 = load<u8>(meta, META_PROTOCOL);
+    const hash = replyHash(six, ip + sourceAt(six), ip + destinationAt(six), ports, protocol);
     store<u32>(data + i, hash, DATA_HASHES);
     store<u32>(data + i, <u32>hintBucket(hints, mask, hash), DATA_FOUND);
   }

@@ -20,14 +20,8 @@ import { KEY_SERVER } from '../src/layout.ts';
 @inline export function swapPorts(ports: u32): u32 {
   return rotl<u32>(ports, 16);
 }
-/** Hash of a key whose addresses are those of a packet, at `pair`. */
-// @ts-ignore: decorator
-@inline export function hashOfPair(six: bool, pair: usize, tail: u64): u32 {
-  if (six) return hash40(load<u64>(pair), load<u64>(pair, 8), load<u64>(pair, 16), load<u64>(pair, 24), tail);
-  return hash16(load<u64>(pair), tail);
-}
 
-// ---- For what is not done for each packet: source and destination may lie anywhere, the family need not be a constant ----
+// What follows is not done for each packet: source and destination may lie anywhere, the family need not be a constant.
 
 // @ts-ignore: decorator
 @inline function pair4(source: usize, destination: usize): u64 {

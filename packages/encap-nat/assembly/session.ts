@@ -47,6 +47,7 @@ import {
 } from '../src/layout.ts';
 import { putHint } from './hints.ts';
 import { NONE, deleteKey, hashKey, insertKey, keyTail, searchKey } from './keys.ts';
+import { replyHash } from './reply-hash.ts';
 
 /** What make() returns if the table is full, or if every server it tried has the client's port in use. */
 // @ts-ignore: decorator
@@ -246,7 +247,9 @@ function claimReverse(six: bool, nat: usize, table: usize, session: usize, index
   for (let attempt = 0; attempt < 2; attempt++) {
     const added = insertKey(six, table, hash, server, client, tail, index);
     if (added == 0) {
-      putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_REPLY_HINT_MASK), hash, index);
+      const ports = load<u32>(session, SESSION_SERVER_PORT);
+      const hint = replyHash(six, server, client, ports, load<u8>(session, SESSION_PROTOCOL));
+      putHint(load<u32>(nat, NAT_REPLY_HINTS), load<u32>(nat, NAT_REPLY_HINT_MASK), hint, index);
       return index;
     }
     if (added < 0) return NO_ROOM;

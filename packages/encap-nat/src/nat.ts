@@ -1,6 +1,6 @@
 import { defineEncap, type Encap } from '@lbd/lb';
 import { NatControl } from './nat-control.ts';
-import { expressName, natNodes } from './nodes.ts';
+import { expressName, in2outExpressName, in2outName, natNodes } from './nodes.ts';
 import { type NatOptions, natOptions } from './options.ts';
 import { allocateNat, type NatHandles } from './tables.ts';
 
@@ -21,7 +21,8 @@ function natEncap(family: 4 | 6): Encap<NatHandles, NatOptions> {
     allocate: (arena, options, tables) => allocateNat(arena, family, options, tables[`fib${family}`]),
     nodes: natNodes,
     express: expressName(family),
-    features: [{ arc: `ip${family}-unicast`, node: `lb-nat${family}-in2out`, runsAfter: ['l4-checksum'] }],
+    features: [{ arc: `ip${family}-unicast`, node: in2outName(family), runsAfter: ['l4-checksum', 'l4-checksum6'] }],
+    shortcuts: [{ node: in2outExpressName(family), instead: 'ethernet-input' }],
     control: (host, handles) => new NatControl(host, handles),
   });
 }

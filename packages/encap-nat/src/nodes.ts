@@ -1,16 +1,21 @@
 import { lookupCounters } from '@lbd/fib';
-import type { NodeDeclaration } from '@lbd/graph';
+import { type NodeDeclaration, VECTOR_SIZE } from '@lbd/graph';
 import type { LbHandles } from '@lbd/lb';
 import type { Memory } from '@lbd/memory';
 import { describe } from '@lbd/packet';
+import { REPLY_BYTES, REPLY_PACKETS } from './express-layout.ts';
 import { kernels } from './kernels.ts';
 import * as L from './layout.ts';
 import type { NatHandles } from './tables.ts';
 
-/** Name of the node that takes the usual packets. */
+/** Name of the node that takes the usual packets of clients. */
 export const expressName = (family: 4 | 6): string => `nat${family}-express`;
+/** Name of the feature that rewrites the packets of servers. */
+export const in2outName = (family: 4 | 6): string => `lb-nat${family}-in2out`;
+/** Name of the node that takes the usual packets of servers. */
+export const in2outExpressName = (family: 4 | 6): string => `${in2outName(family)}-express`;
 
-/** One family's node that rewrites the packets of clients, and the feature that rewrites those of servers. */
+/** One family's node that rewrites the packets of clients, the feature that rewrites those of servers, and their shortcuts. */
 export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclaration[] {
   const { family } = nat;
   const icmp = family === 4 ? 'ICMP' : 'ICMPv6';
@@ -48,7 +53,7 @@ export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarati
       process: { module: kernels, export: `nat${family}_express` },
     },
     {
-      name: `lb-nat${family}-in2out`,
+      name: in2outName(family),
       next: ['punt', 'drop'],
       counters: {
         translated: 'the session gave the address and port that the client used',
@@ -63,9 +68,21 @@ export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarati
       process: { module: kernels, export: `nat${family}_in2out` },
       trace: (packet) => `from server: ${describe(packet.bytes, 'ip')}`,
     },
+    {
+      name: in2outExpressName(family),
+      // in the order of REPLY_NEXT_
+      next: ['ethernet-input', 'interface-output'],
+      watches: `ip${family}-unicast`,
+      // in the order of STANDS_FOR_
+      standsFor: [in2outName(family), family === 4 ? 'l4-checksum' : 'l4-checksum6'],
+      dataBytes: REPLY_BYTES,
+      init,
+      process: { module: kernels, export: `nat${family}_in2out_express` },
+    },
   ];
 }
 
+if (REPLY_PACKETS !== VECTOR_SIZE) throw new Error('REPLY_PACKETS must be VECTOR_SIZE');
 if (Object.keys(lookupCounters).length !== L.NAT_LOOKUP_COUNTERS) {
   throw new Error('NAT_LOOKUP_COUNTERS must be the number of lookupCounters');
 }

@@ -1,6 +1,6 @@
 export { ethernetInput } from './ethernet-input';
 export { fib4Lookup } from './fib4';
-export { fib6Lookup } from './fib6';
+export { fib6Lookup, fib6LookupNext } from './fib6';
 export { ip4IcmpEchoRequest, ip4IcmpError, ip6IcmpEchoRequest, ip6IcmpError } from './icmp';
 export { ip4Frag, ip4FragInput } from './ip4-frag';
 export { ip4Input } from './ip4-input';

@@ -60,9 +60,15 @@ export function l4Checksum6(node: usize, vector: usize, count: i32, nexts: usize
   const offset: u32 = load<u16>(meta, META_L4);
   const bytes = <u32>load<u16>(meta, META_LENGTH) - offset; // offset <= length: the IP input nodes made sure
   if (bytes < <u32>(tcp ? TCP_BYTES : UDP_BYTES)) return 0;
-  const l4 = ip + <usize>offset;
+  return completeL4(family == 6, ip, ip + <usize>offset, bytes, protocol);
+}
+
+/** Completes the checksum of a whole TCP or UDP packet, of `bytes` from its L4 header on, if it is partial; returns 1 if it was. */
+// @ts-ignore: decorator
+@inline export function completeL4(six: bool, ip: usize, l4: usize, bytes: u32, protocol: u32): u32 {
+  const tcp = protocol == PROTOCOL_TCP;
   const field = l4 + (tcp ? TCP_CHECKSUM : UDP_CHECKSUM);
-  const addresses = family == 4 ? sum8(ip + IP4_SOURCE) : sum16(ip + IP6_SOURCE) + sum16(ip + IP6_SOURCE + 16);
+  const addresses = six ? sum16(ip + IP6_SOURCE) + sum16(ip + IP6_SOURCE + 16) : sum8(ip + IP4_SOURCE);
   // protocol and length are the low bytes of big-endian words
   const pseudo = fold(addresses + <u64>(protocol << 8) + <u64>bswap<u16>(<u16>bytes));
   if (<u32>load<u16>(field) != pseudo) return 0;

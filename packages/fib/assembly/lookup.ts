@@ -2,10 +2,10 @@ import { bufferAt, dataOf, fanoutOf, framesOf, metadataOf, metaOf } from '@lbd/g
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import { META_DPO, META_HASH, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import { IP4_DESTINATION, IP4_SOURCE, IP6_DESTINATION, IP6_SOURCE } from '@lbd/packet/src/layout.ts';
-import { DPO_SHIFT, FIB4_AHEAD_PLIES, FIB4_LEAF, FIB4_PLIES } from '../src/layout.ts';
+import { DPO_SHIFT, FIB4_AHEAD_PLIES, FIB4_LEAF, FIB4_PLIES, FIB6_LAST_AT, LOOKUP6_LAST } from '../src/layout.ts';
 import { bucketOfHash, endsAt, reasonOfDpo, slotOfDpo } from './dpo.ts';
 import { fib4Lookup, fib4Ply, fib4Root } from './fib4.ts';
-import { fib6Lookup } from './fib6.ts';
+import { fib6LookupNext } from './fib6.ts';
 import { allNexts, setNext } from './next.ts';
 
 /** Finds the DPO of the destination. The node's data: address of the FIB. */
@@ -71,17 +71,19 @@ function loadAhead(vector: usize, count: i32, frames: usize, metadata: usize, fi
   }
 }
 
-/** Finds the DPO of the destination. The node's data: address of the FIB. */
+/** Finds the DPO of the destination. The node's data: address of the FIB, and LOOKUP6_LAST. */
 export function ip6Lookup(node: usize, vector: usize, count: i32, nexts: usize): i32 {
   const frames = framesOf(node);
   const metadata = metadataOf(node);
   const fib: usize = load<u32>(node, NODE_DATA);
   const fanout = fanoutOf(node);
+  const last = node + NODE_DATA + LOOKUP6_LAST;
+  store<u32>(last, 0, FIB6_LAST_AT);
   let differ: u32 = 0;
   for (let i = 0; i < count; i++) {
     const buffer = bufferAt(vector, i);
     const meta = metaOf(metadata, buffer);
-    const dpo = fib6Lookup(fib, dataOf(frames, buffer, meta) + IP6_DESTINATION);
+    const dpo = fib6LookupNext(fib, dataOf(frames, buffer, meta) + IP6_DESTINATION, last);
     store<u32>(meta, dpo, META_DPO);
     if (endsAt(dpo)) reasonOfDpo(node, meta, dpo);
     differ |= setNext(nexts, i, slotOfDpo(fanout, dpo));

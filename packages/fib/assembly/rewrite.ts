@@ -105,13 +105,14 @@ function sendMade(meta: usize, ip: usize, adjacency: usize): bool {
 /** Puts the adjacency's Ethernet header in front; says where the packet leaves. */
 // @ts-ignore: decorator
 @inline export function encapsulate(meta: usize, ip: usize, adjacency: usize): void {
-  encapsulateFrom(load<u32>(meta, META_DATA), meta, ip, adjacency);
+  // META_DATA and META_LENGTH are halves of one word
+  encapsulateAt(meta, ip, load<u32>(meta, META_DATA) - ETHERNET_BYTES + (ETHERNET_BYTES << 16), adjacency);
 }
-/** The same for who has loaded META_DATA and META_LENGTH, halves of one word. */
+/** The same, where META_DATA and META_LENGTH are known as they are to be. */
 // @ts-ignore: decorator
-@inline export function encapsulateFrom(place: u32, meta: usize, ip: usize, adjacency: usize): void {
+@inline export function encapsulateAt(meta: usize, ip: usize, place: u32, adjacency: usize): void {
   // 16 bytes, the first two of which are nothing, and fall into the headroom
   v128.store(ip - 16, v128.load(adjacency, ADJACENCY_REWRITE));
-  store<u32>(meta, place - ETHERNET_BYTES + (ETHERNET_BYTES << 16), META_DATA);
+  store<u32>(meta, place, META_DATA);
   store<u16>(meta, load<u32>(adjacency, ADJACENCY_INTERFACE), META_TX);
 }

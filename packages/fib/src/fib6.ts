@@ -18,9 +18,15 @@ export interface Fib6Options {
   readonly prefixes?: number;
 }
 
+/** The filter's hash of a prefix is the highest bits of its halves and LENGTH_FACTOR times its length, xor-ed, times FILTER_FACTOR. */
+const FILTER_FACTOR = 0x9e3779b97f4a7c15n;
+const LENGTH_FACTOR = 0xff51afd7ed558ccdn;
+/** A byte of the filter that has counted so far stays as it is. */
+const MANY = 255;
+
 /**
  * The IPv6 forwarding table: longest-prefix match by a hash table of (prefix, length), tried for each length in use,
- * longest first. Kernels read it while it changes (`fib6Lookup` in assembly/fib6.ts). One thread writes.
+ * longest first. Before it, a filter: it counts the prefixes by another hash, and where there are none, the table need not be tried. Kernels read it while it changes (`fib6Lookup` in assembly/fib6.ts). One thread writes.
  */
 export class Fib6 {
   /** Address of the table, for kernels. */
@@ -32,6 +38,8 @@ export class Fib6 {
   /** Number of prefixes, by length. */
   readonly #counts = new Uint32Array(129);
   readonly #key = new Uint8Array(L.FIB6_KEY_BYTES);
+  readonly #filter: number;
+  readonly #filterShift: bigint;
   #list = 0;
 
   constructor(arena: Arena, reclaimer: Reclaimer = new Reclaimer(), { prefixes = 131072 }: Fib6Options = {}) {
@@ -43,6 +51,10 @@ export class Fib6 {
     this.#table = Bihash.create(arena, { keyBytes: L.FIB6_KEY_BYTES, label: 'ip6 fib: prefixes', ...sizes });
     this.address = arena.allocate('ip6 fib', L.FIB6_BYTES);
     this.#memory.u32[(this.address + L.FIB6_TABLE) >>> 2] = this.#table.address;
+    this.#filter = arena.allocate('ip6 fib: filter', prefixes);
+    this.#filterShift = BigInt(64 - Math.log2(prefixes));
+    this.#memory.u32[(this.address + L.FIB6_FILTER) >>> 2] = this.#filter;
+    this.#memory.u32[(this.address + L.FIB6_FILTER_SHIFT) >>> 2] = Number(this.#filterShift);
     this.#publishLengths();
   }
 
@@ -62,7 +74,16 @@ export class Fib6 {
    */
   add(address: Uint8Array, length: number, dpo: number): void {
     check(address, length);
-    if (!this.#table.set(this.#keyOf(address, length), BigInt(checkDpo(dpo)))) return;
+    const value = BigInt(checkDpo(dpo));
+    // A kernel must not miss what the table has: the filter first, and last when a prefix goes.
+    const place = this.#count(address, length);
+    let added = false;
+    try {
+      added = this.#table.set(this.#keyOf(address, length), value);
+    } finally {
+      if (!added) this.#uncount(place);
+    }
+    if (!added) return;
     this.#counts[length]! += 1;
     if (this.#counts[length] === 1) this.#publishLengths();
   }
@@ -71,6 +92,7 @@ export class Fib6 {
   remove(address: Uint8Array, length: number): boolean {
     check(address, length);
     if (!this.#table.delete(this.#keyOf(address, length))) return false;
+    this.#uncount(this.#placeOf(address, length));
     this.#counts[length]! -= 1;
     if (this.#counts[length] === 0) this.#publishLengths();
     return true;
@@ -110,22 +132,45 @@ export class Fib6 {
     return this.#key;
   }
 
+  /** Where the filter counts a prefix. */
+  #placeOf(address: Uint8Array, length: number): number {
+    const view = new DataView(address.buffer, address.byteOffset);
+    const mixed = view.getBigUint64(0, true) ^ view.getBigUint64(8, true) ^ saltOf(length);
+    return this.#filter + Number(BigInt.asUintN(64, mixed * FILTER_FACTOR) >> this.#filterShift);
+  }
+
+  #count(address: Uint8Array, length: number): number {
+    const place = this.#placeOf(address, length);
+    if (this.#memory.u8[place]! < MANY) this.#memory.u8[place]! += 1;
+    return place;
+  }
+
+  #uncount(place: number): void {
+    if (this.#memory.u8[place]! < MANY) this.#memory.u8[place]! -= 1;
+  }
+
   /** Builds the list of lengths aside and publishes it by one store. */
   #publishLengths(): void {
     const { lengths } = this;
     const list = this.#arena.allocate('ip6 fib: lengths', L.LENGTHS_FIRST + 129 * L.LENGTHS_STRIDE);
-    const { u8, u32 } = this.#memory;
+    const { u8, u32, u64 } = this.#memory;
     u32[(list + L.LENGTHS_COUNT) >>> 2] = lengths.length;
     for (const [i, length] of lengths.entries()) {
       const at = list + L.LENGTHS_FIRST + i * L.LENGTHS_STRIDE;
       u8.set(prefixOf(new Uint8Array(16).fill(0xff), length).bytes, at + L.LENGTHS_MASK);
       u8[at + L.LENGTHS_LENGTH] = length;
+      u64[(at + L.LENGTHS_SALT) >>> 3] = saltOf(length);
     }
     const old = this.#list;
     this.#list = list;
     Atomics.store(u32, (this.address + L.FIB6_LENGTHS) >>> 2, list);
     if (old) this.#reclaimer.defer(() => this.#arena.free(old));
   }
+}
+
+/** What the filter's hash has of a length. */
+function saltOf(length: number): bigint {
+  return BigInt.asUintN(64, BigInt(length) * LENGTH_FACTOR);
 }
 
 function check(address: Uint8Array, length: number): void {

@@ -65,13 +65,24 @@ export const FIB4_AHEAD_PLIES = 512;
 export const FIB6_LENGTHS = 0;
 /** u32: address of the bihash (16 bytes of prefix, then u64 length; value: DPO word). */
 export const FIB6_TABLE = 4;
+/** u32: address of the filter: a byte for each value of a hash of prefixes; 0 if the table has no prefix with that hash. */
+export const FIB6_FILTER = 8;
+/** u32: the filter's hash is the highest bits of 64: so many bits are below them. */
+export const FIB6_FILTER_SHIFT = 12;
 export const FIB6_BYTES = 64;
+/** What fib6LookupNext() remembers: 16 bytes of prefix; u32, address of its length's entry in the list, 0 if nothing; u32, its DPO. */
+export const FIB6_LAST_AT = 16;
+export const FIB6_LAST_DPO = 20;
+export const FIB6_LAST_BYTES = 24;
+/** Where ip6-lookup has these, in its data; before it, u32, the address of the table. */
+export const LOOKUP6_LAST = 8;
 /** In the list, u32: how many. Entries follow from LENGTHS_FIRST, longest prefix first. */
 export const LENGTHS_COUNT = 0;
 export const LENGTHS_FIRST = 16;
-/** An entry: 16 bytes of mask, then u64 length, then 8 bytes of nothing. */
+/** An entry: 16 bytes of mask, then u64 length, then u64, what the filter's hash has of the length. */
 export const LENGTHS_MASK = 0;
 export const LENGTHS_LENGTH = 16;
+export const LENGTHS_SALT = 24;
 export const LENGTHS_STRIDE = 32;
 /** Key: 16 bytes of prefix, u64 length. */
 export const FIB6_KEY_BYTES = 24;

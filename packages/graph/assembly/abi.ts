@@ -3,6 +3,7 @@
  * See src/layout.ts for the layouts.
  */
 import {
+  FEATURE_MASKS,
   FEATURE_STRIDE,
   FRAME_SHIFT,
   META_DATA,
@@ -15,7 +16,9 @@ import {
   NODE_FANOUT,
   NODE_POSITION,
   NODE_REASON,
+  NODE_STANDS_FOR,
   NODE_WORKER,
+  STANDS_FOR_STRIDE,
   WORKER_FRAMES,
   WORKER_FREE,
   WORKER_FREE_COUNT,
@@ -91,6 +94,23 @@ import {
 @inline export function hasFeatures(node: usize, rx: u32): bool {
   const row: usize = <usize>load<u32>(node, NODE_ARC) + <usize>rx * (FEATURE_STRIDE << 1);
   return <u32>load<u16>(row) != load<u32>(node, NODE_ARC_END);
+}
+/** For a node that watches an arc: a bit for each of the arc's features that the interface has enabled. */
+// @ts-ignore: decorator
+@inline export function featuresOf(node: usize, rx: u32): u32 {
+  return load<u16>(<usize>load<u32>(node, NODE_ARC) + FEATURE_MASKS + (<usize>rx << 1));
+}
+/** Of these bits, that of the feature at `place` of those that the node stands for. */
+// @ts-ignore: decorator
+@inline export function featureBit(node: usize, place: usize): u32 {
+  return load<u32>(node + place * STANDS_FOR_STRIDE, NODE_STANDS_FOR);
+}
+/** Adds to a counter of that feature's node. */
+// @ts-ignore: decorator
+@inline export function countFor(node: usize, place: usize, counter: usize, n: u64): void {
+  const counters: usize = load<u32>(node + place * STANDS_FOR_STRIDE, NODE_STANDS_FOR + 4);
+  const at = counters + (counter << 3);
+  store<u64>(at, load<u64>(at) + n);
 }
 /** Gives a buffer back to the worker, which must own it. */
 // @ts-ignore: decorator

@@ -77,7 +77,7 @@ export function allocateGraph(
   const interfaces = arena.allocate('interface table', L.MAX_INTERFACES << L.INTERFACE_SHIFT);
   const arcs: Record<string, number> = {};
   for (const arc of graph.arcs.values()) {
-    arcs[arc.name] = arena.allocate(`feature arc ${arc.name}`, L.MAX_INTERFACES * L.FEATURE_STRIDE * 2);
+    arcs[arc.name] = arena.allocate(`feature arc ${arc.name}`, L.ARC_BYTES);
   }
   const shared = { frames, metadata, buffersPerWorker, interfaces, arcs };
   return {
@@ -123,7 +123,8 @@ function allocateWorker(
     [L.WORKER_COUNTERS, counters],
   ];
   for (const [offset, word] of words) memory.u32[(block + offset) >>> 2] = word;
-  const nodes = graph.nodes.map((node) => allocateNode(arena, node, shared, { block, counters, index }));
+  const countersOf = (name: string) => counters + (graph.byName.get(name)?.firstCounter ?? 0) * 8;
+  const nodes = graph.nodes.map((node) => allocateNode(arena, node, shared, { block, countersOf, index }));
   return {
     index,
     block,
@@ -140,7 +141,7 @@ function allocateNode(
   arena: Arena,
   node: LinkedNode,
   shared: Omit<GraphLayout, 'workers'>,
-  worker: { block: number; counters: number; index: number },
+  worker: { block: number; countersOf: (node: string) => number; index: number },
 ): number {
   const { memory } = arena;
   const { declaration } = node;
@@ -150,12 +151,19 @@ function allocateNode(
   );
   const words: Array<[number, number]> = [
     [L.NODE_WORKER, worker.block],
-    [L.NODE_COUNTERS, worker.counters + node.firstCounter * 8],
+    [L.NODE_COUNTERS, worker.countersOf(declaration.name)],
     [L.NODE_REASON, node.firstCounter],
     [L.NODE_FANOUT, node.fanOutSlot],
     [L.NODE_ARC, shared.arcs[(node.arc ?? node.watches)?.name ?? ''] ?? 0],
     [L.NODE_POSITION, node.arc?.position ?? 0],
     [L.NODE_ARC_END, node.watches?.endSlot ?? 0],
+    ...(node.standsFor ?? []).flatMap(({ node: feature, position }, i): Array<[number, number]> => {
+      const at = L.NODE_STANDS_FOR + i * L.STANDS_FOR_STRIDE;
+      return [
+        [at, position === 0 ? 0 : 1 << position],
+        [at + 4, worker.countersOf(feature)],
+      ];
+    }),
   ];
   for (const [offset, word] of words) memory.u32[(address + offset) >>> 2] = word;
   declaration.init?.(memory, address + L.NODE_DATA, worker.index);
@@ -205,7 +213,10 @@ export class FeatureTable {
   #write(arc: string, interfaceIndex: number): void {
     const { path } = this.#graph.arcs.get(arc)!;
     const on = this.#on(arc, interfaceIndex);
-    const row = (this.#layout.arcs[arc]! >>> 1) + interfaceIndex * L.FEATURE_STRIDE;
+    const table = this.#layout.arcs[arc]!;
+    const row = (table >>> 1) + interfaceIndex * L.FEATURE_STRIDE;
+    const mask = path.reduce((bits, name, position) => (on.has(name) ? bits | (1 << position) : bits), 0);
+    this.#memory.u16[((table + L.FEATURE_MASKS) >>> 1) + interfaceIndex] = mask;
     let next = path.length - 1;
     for (let position = path.length - 2; position >= 0; position--) {
       const { slot } = this.#graph.byName.get(path[position]!)!.arc!;

@@ -2,7 +2,7 @@ import { Arena } from '@lbd/memory';
 import { describe, expect, it } from 'vitest';
 import { Graph } from './graph.ts';
 import { allocateGraph, FeatureTable } from './graph-memory.ts';
-import { FEATURE_STRIDE, MAX_INTERFACES, NODE_ARC, NODE_ARC_END } from './layout.ts';
+import { FEATURE_MASKS, FEATURE_STRIDE, MAX_INTERFACES, NODE_ARC, NODE_ARC_END, NODE_STANDS_FOR } from './layout.ts';
 import type { NodeDeclaration } from './node.ts';
 
 const node = (name: string, ...next: string[]): NodeDeclaration => ({ name, next, process: () => 0 });
@@ -39,9 +39,14 @@ describe('linking', () => {
     expect(() => new Graph().add({ ...node('a', 'drop'), watches: 'x' }).link()).toThrow('node a watches arc x');
     const shortcut = { node: 'short', instead: 'drop' };
     expect(() => new Graph().shortcut(shortcut).link()).toThrow('a shortcut names node short, which nobody declared');
-    expect(() => new Graph().shortcut(shortcut).shortcut({ node: 'shorter', instead: 'drop' })).toThrow(
-      'shortcut shorter: short gets the packets for drop already',
+    expect(() => new Graph().shortcut(shortcut).shortcut({ node: 'short', instead: 'x' })).toThrow(
+      'node short is a shortcut instead of drop already',
     );
+    expect(() => new Graph().add(output('x'), node('short', 'x')).shortcut(shortcut).link()).toThrow(
+      'shortcut short is instead of drop: it must be a next node',
+    );
+    const many = { ...node('a', 'drop'), standsFor: ['b'] };
+    expect(() => new Graph().add(many).link()).toThrow('node a stands for 1 features: 4 are allowed');
   });
 });
 
@@ -110,5 +115,34 @@ describe('feature arcs', () => {
     expect([0, 1, MAX_INTERFACES - 1].map(has)).toEqual([false, true, false]);
     table.set('f1', 1, false);
     expect(has(1)).toBe(false);
+  });
+
+  it('tell a node that stands for features which of them an interface has, and where they count', () => {
+    const counters = { taken: 'x' };
+    const graph = arc()
+      .add({ ...node('f4', 'drop'), counters })
+      .feature({ arc: 'ip4', node: 'f4' })
+      .add({ ...node('short', 'in', 'drop'), watches: 'ip4', standsFor: ['f4', 'f1', 'not there'] })
+      .link();
+    const arena = Arena.create();
+    const layout = allocateGraph(arena, graph, { workers: 2, buffersPerWorker: 256 });
+    const table = new FeatureTable(arena.memory, graph, layout);
+    const worker = layout.workers[1]!;
+    const block = worker.nodes[graph.byName.get('short')!.index]!;
+    const word = (at: number) => arena.memory.u32[at >>> 2]!;
+    // as featuresOf(), featureBit() and countFor() of assembly/abi.ts
+    const features = (rx: number) => arena.memory.u16[(word(block + NODE_ARC) + FEATURE_MASKS + rx * 2) >>> 1];
+    const [f4, f1, none] = [0, 8, 16].map((at) => word(block + NODE_STANDS_FOR + at));
+    expect(none).toBe(0);
+    expect(f4).not.toBe(f1);
+    table.set('f1', 3, true);
+    table.set('f4', 3, true);
+    expect([2, 3, 4].map(features)).toEqual([0, f1! | f4!, 0]);
+    table.set('f2', MAX_INTERFACES - 1, true);
+    expect(features(MAX_INTERFACES - 1)! & ~(f1! | f4!)).not.toBe(0);
+    table.set('f1', 3, false);
+    expect(features(3)).toBe(f4);
+    const place = graph.counters.findIndex(({ name }) => name === 'taken');
+    expect(word(block + NODE_STANDS_FOR + 4)).toBe(worker.counters + place * 8);
   });
 });

@@ -1,6 +1,6 @@
 import { GraphError } from './errors.ts';
 import { orderFeatures } from './features.ts';
-import { FEATURE_STRIDE, GRAPH_COUNTERS } from './layout.ts';
+import { FEATURE_STRIDE, GRAPH_COUNTERS, MAX_STANDS_FOR } from './layout.ts';
 import type { Feature, FeatureArc, NodeDeclaration, Shortcut } from './node.ts';
 import { dropNode } from './nodes/drop.ts';
 
@@ -27,8 +27,10 @@ export interface LinkedNode {
   readonly arc?: { readonly name: string; readonly position: number; readonly slot: number };
   /** The arc that it watches, and the slot that the arc's start has for the arc's end. */
   readonly watches?: { readonly name: string; readonly endSlot: number };
-  /** Of an input node: index of the node that gets its packets while none are traced. */
-  readonly shortcut?: number;
+  /** Features that it stands for: their nodes, and their places on the arc that it watches. */
+  readonly standsFor?: ReadonlyArray<{ readonly node: string; readonly position: number }>;
+  /** Of an input node: indices of the nodes that get its packets, one after the other, while none are traced. */
+  readonly shortcuts?: readonly number[];
 }
 
 export interface LinkedArc {
@@ -64,7 +66,8 @@ export class Graph {
   readonly #arcs = new Map<string, FeatureArc>();
   readonly #features: Feature[] = [];
   readonly #fanOuts = new Map<string, string[]>();
-  readonly #shortcuts = new Map<string, string>();
+  /** Nodes of shortcuts, by the node that they are instead of. */
+  readonly #shortcuts = new Map<string, string[]>();
 
   /** Adds nodes. @throws GraphError if a name is taken. */
   add(...nodes: readonly NodeDeclaration[]): this {
@@ -96,26 +99,21 @@ export class Graph {
     return members.push(...nodes) - nodes.length;
   }
 
-  /** Adds a shortcut. @throws GraphError if there is one for these packets */
+  /** Adds a shortcut: it gets what those that were added before it do not take. @throws GraphError if it is one already */
   shortcut({ node, instead }: Shortcut): this {
-    const other = this.#shortcuts.get(instead);
-    if (other !== undefined) {
-      throw new GraphError('LBD_GRAPH_DUPLICATE', `shortcut ${node}: ${other} gets the packets for ${instead} already`);
+    for (const [other, nodes] of this.#shortcuts) {
+      if (!nodes.includes(node)) continue;
+      throw new GraphError('LBD_GRAPH_DUPLICATE', `node ${node} is a shortcut instead of ${other} already`);
     }
-    this.#shortcuts.set(instead, node);
+    this.#shortcuts.set(instead, [...(this.#shortcuts.get(instead) ?? []), node]);
     return this;
   }
 
   /** Resolves all names. @throws GraphError naming what does not fit together. */
   link(): LinkedGraph {
     const arcs = this.#linkArcs();
-    for (const [instead, node] of this.#shortcuts)
-      for (const name of [node, instead]) this.#mustExist(name, 'a shortcut');
-    for (const { name, watches } of this.#nodes.values()) {
-      if (watches !== undefined && !arcs.has(watches)) {
-        throw new GraphError('LBD_GRAPH_UNKNOWN', `node ${name} watches arc ${watches}, which nobody declared`);
-      }
-    }
+    this.#checkShortcuts();
+    this.#checkWatches(arcs);
     const names = this.#rank(arcs);
     const index = new Map(names.map((name, i) => [name, i]));
     const counters: Counter[] = [...OWN_COUNTERS];
@@ -127,6 +125,28 @@ export class Graph {
       arcs,
       fanOuts: this.#fanOuts,
     };
+  }
+
+  #checkShortcuts(): void {
+    for (const [instead, nodes] of this.#shortcuts) {
+      for (const name of [...nodes, instead]) this.#mustExist(name, 'a shortcut');
+      for (const name of nodes) {
+        if (this.#nodes.get(name)!.next?.includes(instead)) continue;
+        throw new GraphError('LBD_GRAPH_INVALID', `shortcut ${name} is instead of ${instead}: it must be a next node`);
+      }
+    }
+  }
+
+  #checkWatches(arcs: ReadonlyMap<string, LinkedArc>): void {
+    for (const { name, watches, standsFor = [] } of this.#nodes.values()) {
+      if (watches !== undefined && !arcs.has(watches)) {
+        throw new GraphError('LBD_GRAPH_UNKNOWN', `node ${name} watches arc ${watches}, which nobody declared`);
+      }
+      if (standsFor.length > (watches === undefined ? 0 : MAX_STANDS_FOR)) {
+        const allowed = `${MAX_STANDS_FOR} are allowed, of the arc that it watches`;
+        throw new GraphError('LBD_GRAPH_INVALID', `node ${name} stands for ${standsFor.length} features: ${allowed}`);
+      }
+    }
   }
 
   #linkArcs(): Map<string, LinkedArc> {
@@ -168,10 +188,17 @@ export class Graph {
   }
 
   #nextNames(node: NodeDeclaration, arcs: ReadonlyMap<string, LinkedArc>) {
-    const own = node.next ?? [];
+    const own = (node.next ?? []).map((name) => this.#afterShortcut(node.name, name));
     const fanned = node.fanOut === undefined ? [] : this.#members(node.name, node.fanOut);
     const arc = [...arcs.values()].find(({ path }) => path.slice(0, -1).includes(node.name));
     return { own, fanned, arc, names: [...own, ...fanned, ...(arc ? arc.path.slice(1) : [])] };
+  }
+
+  /** Where a node's packets for `next` go: if it is a shortcut instead of that, to the one after it, if there is one. */
+  #afterShortcut(node: string, next: string): string {
+    const nodes = this.#shortcuts.get(next) ?? [];
+    const place = nodes.indexOf(node);
+    return place < 0 ? next : (nodes[place + 1] ?? next);
   }
 
   #members(node: string, fanOut: string): readonly string[] {
@@ -204,7 +231,8 @@ export class Graph {
     ]) {
       counters.push({ node: declaration.name, name, meaning });
     }
-    const shortcut = kind === 'input' ? this.#shortcuts.get(names[0]!) : undefined;
+    const shortcuts = kind === 'input' ? this.#shortcuts.get(names[0]!) : undefined;
+    const { standsFor, watches } = declaration;
     const linked = {
       declaration,
       index,
@@ -212,8 +240,9 @@ export class Graph {
       fanOutSlot: own.length,
       firstCounter,
       failures,
-      ...(declaration.watches === undefined ? {} : { watches: this.#watched(declaration.watches, arcs) }),
-      ...(shortcut === undefined ? {} : { shortcut: byName.get(shortcut)! }),
+      ...(watches === undefined ? {} : { watches: this.#watched(watches, arcs) }),
+      ...(standsFor === undefined ? {} : { standsFor: placesOf(standsFor, arcs.get(watches!)!) }),
+      ...(shortcuts === undefined ? {} : { shortcuts: shortcuts.map((name) => byName.get(name)!) }),
     };
     if (!arc) return linked;
     if (linked.watches) {
@@ -252,6 +281,10 @@ export class Graph {
     if (!this.#nodes.has(name))
       throw new GraphError('LBD_GRAPH_UNKNOWN', `${who} names node ${name}, which nobody declared`);
   }
+}
+
+function placesOf(features: readonly string[], { path }: LinkedArc): Array<{ node: string; position: number }> {
+  return features.map((node) => ({ node, position: path.slice(1, -1).indexOf(node) + 1 }));
 }
 
 if (OWN_COUNTERS.length !== GRAPH_COUNTERS) throw new Error('GRAPH_COUNTERS and OWN_COUNTERS must agree');

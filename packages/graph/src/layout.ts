@@ -82,6 +82,14 @@ export const NODE_ARC = 16;
 export const NODE_POSITION = 20;
 /** u32: slot that the arc's start has in the row of an interface without features: the arc's end. */
 export const NODE_ARC_END = 24;
+/**
+ * For each feature that the node stands for, in the order declared: u32, the feature's bit in an interface's mask (see
+ * FEATURE_MASKS; 0 if the arc does not have it), and u32, the address of the feature node's counters in this worker.
+ */
+export const NODE_STANDS_FOR = 32;
+export const STANDS_FOR_STRIDE = 8;
+/** So many features, at most. */
+export const MAX_STANDS_FOR = 4;
 /** The node's own data, as many bytes as it declares. 64-byte aligned. */
 export const NODE_DATA = 64;
 
@@ -168,3 +176,6 @@ export const INTERFACE_COUNTER_BYTES = 64;
 
 /** An arc's table has a row of this many u16 for each interface: the next slot to take at each position. */
 export const FEATURE_STRIDE = 16;
+/** Behind the rows, a u16 for each interface: bit p is set if the feature at position p of the arc is enabled. */
+export const FEATURE_MASKS = MAX_INTERFACES * FEATURE_STRIDE * 2;
+export const ARC_BYTES = FEATURE_MASKS + MAX_INTERFACES * 2;

@@ -52,6 +52,11 @@ export interface NodeDeclaration {
    * hasFeatures() of abi.ts), whose packets it must leave to the arc.
    */
   readonly watches?: string;
+  /**
+   * Features of that arc whose work the node does, too: it may take packets of interfaces that have no others, and then counts
+   * with their counters. (See featuresOf() of abi.ts; at most 4.) Names that are not on the arc are ignored.
+   */
+  readonly standsFor?: readonly string[];
   /** Counters by name, each with what it means. A kernel knows them by place. Drop and punt reasons are among them. */
   readonly counters?: Readonly<Record<string, string>>;
   /** Bytes of the node's own data behind NODE_DATA, per worker. */
@@ -80,9 +85,10 @@ export interface Feature {
 
 /**
  * A shorter way for the usual packets: `node` gets what input nodes have for the node `instead`. It must leave no trace on
- * the packets that it does not take, and send them to `instead` (or to another shortcut that does so in the end). Packets are
- * the same at the end of either way, and so are all counters that say why packets end. While packets are traced, and where
- * the shortcut is disabled, all go the ordinary way.
+ * the packets that it does not take, and send them to `instead`, which is one of its next nodes. Packets are the same at the end of
+ * either way, and so are all counters that say why packets end. There may be several for one node: then what the first
+ * sends to `instead` goes to the second, and so on. While packets are traced, and where one of the shortcuts is disabled, all
+ * go the ordinary way.
  */
 export interface Shortcut {
   readonly node: string;

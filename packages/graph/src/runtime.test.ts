@@ -230,6 +230,26 @@ describe('runtime', () => {
       expect(passed(bench)).toEqual([1, 2]);
     });
 
+    it('leaves to the next one what it does not take', async () => {
+      const second: NodeDeclaration = { ...short, name: 'second' };
+      const bench = await TestBench.create(
+        new Graph()
+          .add(second, { name: 'long', next: ['sink'], process: () => 0 })
+          .add({ name: 'first', next: ['sink', 'long'], process: () => 1 })
+          .shortcut({ node: 'first', instead: 'long' })
+          .shortcut({ node: 'second', instead: 'long' }),
+        'long',
+      );
+      const counted = () =>
+        ['first', 'second', 'long'].map((name) => bench.stats.runtime().find(({ node }) => node === name)!.packets);
+      expect(bench.inject(new Uint8Array(1), 0).inject(new Uint8Array(1), 1).run()).toHaveLength(2);
+      expect(counted()).toEqual([2, 2, 1]);
+      for (let i = 0; i < MAX_TRAPS; i++) expect(bench.inject(trapping, 1).run()).toHaveLength(0);
+      const before = counted();
+      expect(bench.inject(new Uint8Array(1), 1).run()).toHaveLength(1);
+      expect(counted()).toEqual([before[0], before[1], before[2]! + 1]);
+    });
+
     it('is not taken once it is disabled', async () => {
       const bench = await make();
       for (let i = 0; i < MAX_TRAPS; i++) expect(bench.inject(trapping, 1).run()).toHaveLength(0);

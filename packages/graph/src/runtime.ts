@@ -32,8 +32,8 @@ interface RunningNode {
   readonly block: number;
   readonly process: Process;
   readonly nexts: readonly number[];
-  /** Of an input node, the node that gets its packets while none are traced. */
-  readonly shortcut: number | undefined;
+  /** Of an input node, the nodes that get its packets, one after the other, while none are traced. */
+  readonly shortcuts: readonly number[];
   readonly output: boolean;
   /** Index of its statistics in the memory's f64 view. */
   readonly stats: number;
@@ -124,7 +124,7 @@ export class Runtime {
       block: this.#worker.nodes[node.index]!,
       process: this.#bind(node, layout, modules, instances, options.onPost ?? (() => {})),
       nexts: node.nexts,
-      shortcut: node.shortcut,
+      shortcuts: node.shortcuts ?? [],
       output: node.declaration.kind === 'output',
       stats: (this.#worker.stats + node.index * STATS_BYTES) >>> 3,
       trace: node.declaration.trace,
@@ -167,9 +167,10 @@ export class Runtime {
   }
 
   /** The node that an input node's packets go to. */
-  #entry({ nexts, shortcut }: RunningNode): number {
-    if (shortcut === undefined || this.tracer.active || this.#nodes[shortcut]!.disabled) return nexts[0]!;
-    return shortcut;
+  #entry({ nexts, shortcuts }: RunningNode): number {
+    if (shortcuts.length === 0 || this.tracer.active) return nexts[0]!;
+    for (let i = 0; i < shortcuts.length; i++) if (this.#nodes[shortcuts[i]!]!.disabled) return nexts[0]!;
+    return shortcuts[0]!;
   }
 
   /** Moves packets that are pending in nodes, lowest rank first, until none is left. */

@@ -15,6 +15,7 @@ const FIELDS: Readonly<Record<keyof Encap, true>> = {
   nodes: true,
   express: true,
   features: true,
+  shortcuts: true,
   show: true,
   control: true,
 };
@@ -55,7 +56,8 @@ export function checkEncap<E extends Encap>(value: E): E {
   for (const field of ['allocate', 'show', 'control'] as const) {
     if (encap[field] !== undefined && typeof encap[field] !== 'function') refuse(field, encap[field], 'a function');
   }
-  checkFeatures(encap.features, refuse);
+  checkPairs('features', encap.features, 'arc', 'node', refuse);
+  checkPairs('shortcuts', encap.shortcuts, 'node', 'instead', refuse);
   return value;
 }
 
@@ -107,14 +109,15 @@ function checkOptions(options: unknown, refuse: Refuse): void {
   }
 }
 
-function checkFeatures(features: unknown, refuse: Refuse): void {
-  if (features === undefined) return;
-  const isFeature = (feature: unknown) => {
-    const { arc, node } = (feature ?? {}) as Record<string, unknown>;
-    return typeof arc === 'string' && typeof node === 'string';
+/** Of a list of features or of shortcuts: each has two names. */
+function checkPairs(field: string, value: unknown, one: string, other: string, refuse: Refuse): void {
+  if (value === undefined) return;
+  const isPair = (item: unknown) => {
+    const fields = (item ?? {}) as Record<string, unknown>;
+    return typeof fields[one] === 'string' && typeof fields[other] === 'string';
   };
-  if (!Array.isArray(features) || !features.every(isFeature)) {
-    refuse('features', features, 'a list of features, each with arc and node');
+  if (!Array.isArray(value) || !value.every(isPair)) {
+    refuse(field, value, `a list of ${field}, each with ${one} and ${other}`);
   }
 }
 

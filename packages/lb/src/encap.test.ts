@@ -58,6 +58,11 @@ describe('defineEncap', () => {
     ['no nodes', { nodes: [] }, /nodes \[\]: must be a function/],
     ['allocate that is no function', { allocate: {} }, /allocate {...}: must be a function/],
     [
+      'shortcuts without what they are instead of',
+      { shortcuts: [{ node: 'my-express' }] },
+      /shortcuts \[{...}\]: must be a list of shortcuts, each with node and instead/,
+    ],
+    [
       'features without nodes',
       { features: [{ arc: 'ip4-unicast' }] },
       /features \[{...}\]: must be a list of features/,

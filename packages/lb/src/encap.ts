@@ -1,4 +1,4 @@
-import type { Feature, NodeDeclaration } from '@lbd/graph';
+import type { Feature, NodeDeclaration, Shortcut } from '@lbd/graph';
 import type { Arena, Epochs } from '@lbd/memory';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkEncap } from './encap-check.ts';
@@ -80,6 +80,11 @@ export interface Encap<State = any, Options = any> {
   readonly express?: string;
   /** Nodes of it that are features of an interface, e.g. for return traffic. */
   readonly features?: readonly Feature[];
+  /**
+   * Nodes of it that take usual packets on a shorter way than through the features, e.g. return traffic, before `ethernet-input`: they
+   * get what the load balancer's own shortcuts do not take.
+   */
+  readonly shortcuts?: readonly Shortcut[];
   /** What there is to say about a VIP of its, for `show lb vips verbose`; a line. */
   readonly show?: (vip: VipSpec) => string;
   /** The control plane's side of an encap that keeps state of flows. */

@@ -75,6 +75,7 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
     graph.fanOut(ENCAP_FAN_OUT, encap.name);
     graph.fanOut(EXPRESS_FAN_OUT, encap.express ?? encap.name);
     for (const feature of encap.features ?? []) graph.feature(feature);
+    for (const shortcut of encap.shortcuts ?? []) graph.shortcut(shortcut);
   });
   return graph;
 }

@@ -2,18 +2,19 @@ import type { NodeDeclaration } from '@lbd/graph';
 import type { Memory } from '@lbd/memory';
 import type { DpoFormats } from '../dpo.ts';
 import { kernels } from '../kernels.ts';
+import { FIB6_LAST_BYTES, LOOKUP6_LAST } from '../layout.ts';
 import { lookupCounters } from './lookup-counters.ts';
 
 /** Fan-out of the nodes that serve DPO types: member k serves type k. */
 export const DPO = 'dpo';
 
-/** A node whose data is the address of its table. */
+/** A node whose data begin with the address of its table. */
 function lookupNode(name: string, kernel: string, table: number, words: DpoFormats): NodeDeclaration {
   return {
     name,
     fanOut: DPO,
     counters: lookupCounters,
-    dataBytes: 4,
+    dataBytes: LOOKUP6_LAST + FIB6_LAST_BYTES,
     init: (memory: Memory, address: number) => {
       memory.u32[address >>> 2] = table;
     },

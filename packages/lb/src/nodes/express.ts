@@ -16,9 +16,9 @@ export type ChooserTypes = Readonly<Record<'lb4' | 'lb4-port' | 'lb6' | 'lb6-por
 
 /** The nodes of {@link lbShortcuts}. */
 export function expressNodes(lb: LbHandles, tables: TableAddresses, types: ChooserTypes): readonly NodeDeclaration[] {
-  const node = (family: 4 | 6, ordinary: string): NodeDeclaration => ({
+  const node = (family: 4 | 6): NodeDeclaration => ({
     name: `lb${family}-express`,
-    next: [ordinary],
+    next: ['ethernet-input'],
     fanOut: EXPRESS_FAN_OUT,
     watches: `ip${family}-unicast`,
     dataBytes: E.EXPRESS_BYTES,
@@ -34,10 +34,13 @@ export function expressNodes(lb: LbHandles, tables: TableAddresses, types: Choos
     },
     process: { module: kernels, export: `lb${family}_express` },
   });
-  return [node(4, 'lb6-express'), node(6, 'ethernet-input')];
+  return [node(4), node(6)];
 }
 
 /** Packets of established flows go from the driver to the encap in one node; what is not IPv4 goes past it to that of IPv6. */
-export const lbShortcuts: readonly Shortcut[] = [{ node: 'lb4-express', instead: 'ethernet-input' }];
+export const lbShortcuts: readonly Shortcut[] = [
+  { node: 'lb4-express', instead: 'ethernet-input' },
+  { node: 'lb6-express', instead: 'ethernet-input' },
+];
 
 if (E.EXPRESS_PACKETS !== VECTOR_SIZE) throw new Error('EXPRESS_PACKETS must be VECTOR_SIZE');

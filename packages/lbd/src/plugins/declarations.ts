@@ -8,6 +8,7 @@ const FIELDS: Readonly<Record<keyof NodeDeclaration, true>> = {
   next: true,
   fanOut: true,
   watches: true,
+  standsFor: true,
   counters: true,
   dataBytes: true,
   init: true,
@@ -33,7 +34,8 @@ export function checkDeclarations(encap: Encap, declared: unknown): asserts decl
   }
   const express = encap.express === undefined ? [] : [{ field: 'express', node: encap.express }];
   const features = (encap.features ?? []).map(({ node }) => ({ field: 'features', node }));
-  for (const { field, node } of [...express, ...features]) {
+  const shortcuts = (encap.shortcuts ?? []).map(({ node }) => ({ field: 'shortcuts', node }));
+  for (const { field, node } of [...express, ...features, ...shortcuts]) {
     if (nodes.some(({ name }) => name === node)) continue;
     throw new TypeError(
       `${who}${field}: node ${node} is not one of its own: ${nodes.map(({ name }) => name).join(', ')}`,
@@ -52,8 +54,10 @@ function checkNode(who: string, value: unknown): void {
     if (!(field in FIELDS)) refuse(field, `one of ${Object.keys(FIELDS).join(', ')}`);
   // Inputs and outputs own buffers: one that fails would end lbd.
   if (node.kind !== undefined && node.kind !== 'internal') refuse('kind', 'internal');
-  const { next = [], counters = {}, dataBytes = 0, fanOut, watches, init, trace } = node;
-  if (!Array.isArray(next) || !next.every((to) => typeof to === 'string')) refuse('next', 'a list of names');
+  const { next = [], standsFor = [], counters = {}, dataBytes = 0, fanOut, watches, init, trace } = node;
+  for (const [field, names] of Object.entries({ next, standsFor })) {
+    if (!Array.isArray(names) || !names.every((to) => typeof to === 'string')) refuse(field, 'a list of names');
+  }
   if (new Set(next as string[]).size < (next as string[]).length) refuse('next', 'a list without a name twice');
   if (fanOut !== undefined && typeof fanOut !== 'string') refuse('fanOut', 'the name of a fan-out');
   if (watches !== undefined && typeof watches !== 'string') refuse('watches', 'the name of a feature arc');

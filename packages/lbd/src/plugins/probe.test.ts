@@ -159,6 +159,17 @@ describe('a plugin is refused, with the reason, if it', () => {
       /features: node frob is not one of its own/,
     ],
     [
+      'has shortcuts that are not its own',
+      encap(`shortcuts: [{ node: 'frob', instead: 'ethernet-input' }],`),
+      /shortcuts: node frob is not one of its own/,
+    ],
+    [
+      'has a shortcut that does not lead on',
+      encap(`shortcuts: [{ node: 'mine', instead: 'ethernet-input' }],`),
+      /shortcut mine is instead of ethernet-input: it must be a next node/,
+    ],
+    ['stands for what is no name', withNode(`standsFor: [7]`), /standsFor must be a list of names/],
+    [
       'has features on an arc that is not there',
       encap(`features: [{ arc: 'ip5', node: 'mine' }],`),
       /arc ip5, which nobody declared/,

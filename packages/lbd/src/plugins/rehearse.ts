@@ -32,6 +32,7 @@ export async function rehearse(encap: Encap, given: unknown, memoryBytes: number
   graph.fanOut('dpo', 'lb4', 'lb4-port', 'lb6', 'lb6-port');
   graph.fanOut(ENCAP_FAN_OUT, encap.name);
   for (const feature of [...lbFeatures, ...(encap.features ?? [])]) graph.feature(feature);
+  for (const shortcut of encap.shortcuts ?? []) graph.shortcut(shortcut);
   const linked = graph.link();
   const layout = allocateGraph(arena, linked, { workers: 1, buffersPerWorker: 256 });
   const modules = await compileKernels(linked);

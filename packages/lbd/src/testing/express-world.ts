@@ -1,8 +1,8 @@
 import { gre4, gre6 } from '@lbd/encap-gre';
 import { l3dsr } from '@lbd/encap-l3dsr';
-import { nat4, nat6 } from '@lbd/encap-nat';
-import { DPO_ADJACENCY4, DPO_ADJACENCY6, dpo, IpTables } from '@lbd/fib';
-import { FeatureTable } from '@lbd/graph';
+import { type NatHandles, nat4, nat6 } from '@lbd/encap-nat';
+import { DPO_ADJACENCY4, DPO_ADJACENCY6, DPO_GLEAN4, DPO_GLEAN6, DPO_LOAD_BALANCE, dpo, IpTables } from '@lbd/fib';
+import { FeatureTable, type NodeContext, secondsAt } from '@lbd/graph';
 import { type SentPacket, TestBench } from '@lbd/graph/testing';
 import { InterfaceTable, OUTPUT, PUNT } from '@lbd/io';
 import {
@@ -34,6 +34,17 @@ export const macOf = (index: number): string => `02:00:00:00:00:1${index}`;
 export const WITH_FEATURE = 1;
 /** It has no MAC address. */
 export const WITHOUT_MAC = 2;
+/** Its NAT is on, of both families. */
+export const WITH_NAT = 4;
+/** Its NAT and l4-checksum are on. */
+export const WITH_NAT_AND_CHECKSUM = 5;
+/** Its NAT is on, and a feature of which the shortcuts know nothing. */
+export const WITH_NAT_AND_OTHER = 6;
+/** Clients are behind it: see reachClients(). */
+export const CLIENTS = 7;
+const NAT_FEATURES = ['lb-nat4-in2out', 'lb-nat6-in2out'];
+const CHECKSUM_FEATURES = ['l4-checksum', 'l4-checksum6'];
+const OTHER_FEATURES = ['other4', 'other6'];
 
 export interface WorldVip {
   readonly spec: Pick<VipSpec, 'prefix'> & Partial<VipSpec>;
@@ -43,7 +54,7 @@ export interface WorldVip {
 export interface WorldOptions {
   /** New flows are chosen by the keyed hash. */
   readonly keyed?: boolean;
-  /** Of the sticky table; 256 unless told. */
+  /** Of the sticky table; BUCKETS unless told. */
   readonly buckets?: number;
 }
 
@@ -54,6 +65,8 @@ export class ExpressWorld {
   readonly tables: IpTables;
   readonly handles: LbHandles;
   readonly #controls: Map<string, EncapControl>;
+  readonly #features: FeatureTable;
+  readonly #states: readonly unknown[];
   readonly #ways = new Map<string, (dpo: number, mtu: number) => void>();
   now = 1000;
 
@@ -69,11 +82,15 @@ export class ExpressWorld {
     this.handles = handles;
     const { fanOuts } = bench.graph;
     const interfaces = new InterfaceTable(arena.memory, bench.layout.interfaces);
-    for (let i = 0; i <= SERVERS; i++) {
+    for (let i = 0; i <= CLIENTS; i++) {
       interfaces.add({ name: `if${i}`, up: true, ...(i === WITHOUT_MAC ? {} : { mac: macOf(i) }) });
     }
-    const features = new FeatureTable(arena.memory, bench.graph, bench.layout);
-    for (const node of ['l4-checksum', 'l4-checksum6']) features.set(node, WITH_FEATURE, true);
+    this.#states = states;
+    this.#features = new FeatureTable(arena.memory, bench.graph, bench.layout);
+    this.#enable(WITH_FEATURE, CHECKSUM_FEATURES);
+    this.#enable(WITH_NAT, NAT_FEATURES);
+    this.#enable(WITH_NAT_AND_CHECKSUM, [...NAT_FEATURES, ...CHECKSUM_FEATURES]);
+    this.#enable(WITH_NAT_AND_OTHER, [...NAT_FEATURES, ...OTHER_FEATURES]);
     tables.adjacencies.setLink(SERVERS, { mac: macOf(SERVERS), mtu: 1500, up: true });
     const epochs = new Epochs(arena, 1);
     const type = (name: string) => placeIn(fanOuts, 'dpo', name);
@@ -132,6 +149,12 @@ export class ExpressWorld {
     const encapStates = ENCAPS.map((encap, i) => encap.allocate?.(arena, given[i], tables.addresses));
     const plan = { drivers: [], ports: [], plugins: [], tables: tables.addresses, lb: handles, encapStates };
     const graph = buildGraph(plan, { drivers: [], encaps: ENCAPS, encapPackages: [] });
+    OTHER_FEATURES.forEach((name, i) => {
+      const family = i === 0 ? 4 : 6;
+      // What it takes goes nowhere else: nobody may have taken it before.
+      graph.add({ name, next: ['drop'], counters: { other: 'it got here' }, process: countAndDrop });
+      graph.feature({ arc: `ip${family}-unicast`, node: name });
+    });
     graph.fanOut(OUTPUT, 'sent');
     graph.fanOut(PUNT, 'punted');
     let self: ExpressWorld | undefined;
@@ -161,6 +184,61 @@ export class ExpressWorld {
   /** The next hop of a server is not known any more. */
   loseNeighbour(address: string): void {
     this.tables.adjacencies.setNeighbour(SERVERS, addressBytes(address), undefined);
+  }
+
+  /** Turns NAT of an interface on or off. */
+  enableNat(rx: number, on: boolean): void {
+    this.#enable(rx, NAT_FEATURES, on);
+  }
+
+  /** Turns l4-checksum of an interface on or off. */
+  enableChecksums(rx: number, on: boolean): void {
+    this.#enable(rx, CHECKSUM_FEATURES, on);
+  }
+
+  #enable(rx: number, features: readonly string[], on = true): void {
+    for (const feature of features) this.#features.set(feature, rx, on);
+  }
+
+  /**
+   * Gives clients 1.2.n.0/24 and 2001:db8:n::/48 a next hop each, of several: for 5 it is not known; 6 are neighbours to be found,
+   * to 7 no way leads, and 8 are spread over two next hops.
+   */
+  reachClients(): void {
+    this.setClientMtu(1500);
+    for (let n = 0; n <= 12; n++) {
+      if (n === 7) continue;
+      for (const family of [4, 6] as const) {
+        const way = n === 6 ? dpo(family === 4 ? DPO_GLEAN4 : DPO_GLEAN6, CLIENTS) : this.#toClient(family, n);
+        const both = [way, this.#toClient(family, n + 20)].map((word) => ({ dpo: word, weight: 1 }));
+        const word = n === 8 ? dpo(DPO_LOAD_BALANCE, this.tables.loadBalances.acquire(both)) : way;
+        if (family === 4) this.tables.fib4.add(0x01020000 + (n << 8), 24, word);
+        else this.tables.fib6.add(addressBytes(`2001:db8:${n.toString(16)}::`), 48, word);
+      }
+    }
+  }
+
+  /** The way to clients takes shorter packets only. */
+  setClientMtu(mtu: number): void {
+    this.tables.adjacencies.setLink(CLIENTS, { mac: macOf(CLIENTS), mtu, up: true });
+  }
+
+  /** A way to a client is another from now on. */
+  moveClient(n: number, to: number): void {
+    this.tables.fib4.add(0x01020000 + (n << 8), 24, this.#toClient(4, to));
+    this.tables.fib6.add(addressBytes(`2001:db8:${n.toString(16)}::`), 48, this.#toClient(6, to));
+  }
+
+  #toClient(family: 4 | 6, n: number): number {
+    const hop = addressBytes(family === 4 ? `172.16.0.${n}` : `fe80::${n}`);
+    const { adjacencies } = this.tables;
+    if (n !== 5) adjacencies.setNeighbour(CLIENTS, hop, `02:00:00:02:00:${n.toString(16).padStart(2, '0')}`);
+    return dpo(family === 4 ? DPO_ADJACENCY4 : DPO_ADJACENCY6, adjacencies.acquire(family, CLIENTS, hop));
+  }
+
+  /** Ends the sessions that are over. */
+  async sweep(): Promise<void> {
+    for (const control of this.#controls.values()) await control.sweep?.();
   }
 
   /** The way to a server takes shorter packets only. */
@@ -201,6 +279,21 @@ export class ExpressWorld {
     );
   }
 
+  /** The live sessions of both families, what has been seen of them and when they end. */
+  sessions(): string[][] {
+    return this.#states.slice(0, 2).map((state) => this.#recordsOf(state as NatHandles));
+  }
+
+  /** Of a family: all of their records but which one, when its line was touched, and the hash of its first packet. */
+  #recordsOf({ sessions, capacity }: NatHandles): string[] {
+    const { u8, u32 } = this.bench.arena.memory;
+    const records: string[] = [];
+    for (let at = sessions; at < sessions + capacity * 64; at += 64) {
+      if (u32[(at + 48) >>> 2] === 1) records.push(Buffer.from(u8.slice(at, at + 56)).toString('hex'));
+    }
+    return records.sort();
+  }
+
   /** Packets that a node has had. */
   packets(name: string): number {
     return this.bench.stats.runtime().find(({ node }) => node === name)?.packets ?? 0;
@@ -213,6 +306,11 @@ export class ExpressWorld {
     adjacencies.setNeighbour(SERVERS, hop, `02:00:00:01:00:${hop.at(-1)!.toString(16).padStart(2, '0')}`);
     return dpo(family === 4 ? DPO_ADJACENCY4 : DPO_ADJACENCY6, adjacencies.acquire(family, SERVERS, hop));
   }
+}
+
+function countAndDrop(context: NodeContext, vector: Uint32Array<SharedArrayBuffer>, count: number): number {
+  for (let i = 0; i < count; i++) context.reason(context.packet(vector[i]!), 'other');
+  return context.slot('drop');
 }
 
 /**
@@ -232,4 +330,40 @@ function entriesOf(words: Uint32Array): string[] {
     if (expiry !== 0) entries.push(`${at >> 4}: ${hash} ${expiry} ${vip & 0xffff} ${as & 0xffffff} ${state}`);
   }
   return entries.sort();
+}
+
+/** The same in any order: a packet that went the ordinary way may be passed by others. */
+export const sorted = (sent: readonly SentPacket[]) =>
+  sent
+    .map(
+      ({ node, bytes, rx, tx }) => `${node} ${rx} ${node === 'sent' ? tx : ''} ${Buffer.from(bytes).toString('hex')}`,
+    )
+    .sort();
+
+/** Two worlds of the same VIPs, in one of which (`long`) all packets are traced, and so go the ordinary way. */
+export async function twoWorlds(vips: readonly WorldVip[], options: WorldOptions = {}) {
+  const [short, long] = await Promise.all([ExpressWorld.create(vips, options), ExpressWorld.create(vips, options)]);
+  long.shareKey(short);
+  long.bench.runtime.tracer.add(Number.MAX_SAFE_INTEGER);
+  const both = (work: (world: ExpressWorld) => void) => [short, long].forEach(work);
+  return { short, long, both };
+}
+
+/**
+ * Packets to one VIP keep their order, those to several do not. So a flow may find its own sticky bucket full in one world and not in the
+ * other; and with a small table, which flows have a place in it depends on who comes first.
+ */
+export function leftBehind(world: ExpressWorld, { buckets }: WorldOptions = {}) {
+  const { sticky, vips, ...others } = world.state();
+  if (buckets === undefined) {
+    const live = sticky
+      .map((entry) => entry.split(': ')[1]!)
+      .filter((entry) => Number(entry.split(' ')[1]) > secondsAt(world.now));
+    return { ...others, vips, sticky: live.sort() };
+  }
+  const packets = vips.reduce<number[]>((sums, n, i) => {
+    sums[i >> 2] = (sums[i >> 2] ?? 0) + n;
+    return sums;
+  }, []);
+  return { ...others, packets };
 }
