@@ -1,7 +1,7 @@
 import { flowHash4, maglev } from '@lbd/maglev';
 import { addressBytes, icmp4, ip4, packet, tcp, udp } from '@lbd/packet';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { defineEncap, type VipSpec } from './index.ts';
+import { beginLbTask, defineEncap, type VipSpec } from './index.ts';
 import { LbBench } from './testing.ts';
 
 /** Leaves packets as they are: what comes out shows the server that was chosen. */
@@ -146,6 +146,47 @@ describe('choosing', () => {
     await add(['10.0.0.8'], 100);
     expect(chosen(flows(300))).toEqual(before);
     expect(bench.lb.summary().sticky[0]!.capacity).toBe(16384 * 4);
+  });
+
+  it('keeps flows while they are moved, bit by bit, to a table of another size', async () => {
+    const worker = { send: () => {}, steps: 0 };
+    bench = await LbBench.create([asis], {
+      sizes: { buckets: 4096 },
+      host: {
+        onWorkers: async (task) => {
+          const step = beginLbTask(bench.arena.memory, bench.handles, 0, task);
+          for (let done = false; !done; worker.steps++) {
+            done = step();
+            worker.send();
+          }
+        },
+      },
+    });
+    await bench.lb.addVip(ALL);
+    await add(SERVERS);
+    const before = chosen(flows(300));
+    await add(SERVERS, 0);
+    await add(['10.0.0.8'], 100);
+    const used = () => bench.lb.summary().sticky[0]!;
+    // Between the steps some packets of flows that are known come, and one of a new flow.
+    const now = { expected: 300, next: 300 };
+    worker.send = () => {
+      const some = worker.steps * 7;
+      expect(chosen(flows(300).slice(some, some + 7))).toEqual(before.slice(some, some + 7));
+      const [fresh] = flows(now.next + 1).slice(-1);
+      expect(chosen([fresh!])).toEqual([8]);
+      now.next++;
+      expect(used()).toEqual({ worker: 0, used: ++now.expected, capacity: 16384 * 4 });
+      const flowsOf = bench.lb.vips()[0]!.servers.map((server) => server.flows);
+      expect(flowsOf.reduce((sum, n) => sum + n)).toBe(now.expected);
+    };
+    const steps = worker.steps;
+    await bench.lb.lbConf({ buckets: 16384 });
+    worker.send = () => {};
+    expect(worker.steps - steps).toBeGreaterThan(4);
+    expect(chosen(flows(300))).toEqual(before);
+    expect(chosen(flows(now.next)).slice(300)).toEqual(new Array(now.next - 300).fill(8));
+    expect(used().used).toBe(now.expected);
   });
 
   it('moves no flow for another timeout, which counts from the next packet on', async () => {

@@ -7,6 +7,9 @@ import type { LbHandles } from './tables.ts';
 /** Sticky buckets that are gone through between two breaths: some tens of microseconds. */
 const FLUSH_BUCKETS = 1024;
 
+/** Sticky buckets whose flows are moved to another table between two breaths: each flow goes to a line that is far away. */
+const MOVE_BUCKETS = 512;
+
 /**
  * Begins what the control plane asks of one worker. Returns a function to be called in that worker, between vectors, until it
  * returns true: then all is done. Packets go on between the calls; what they establish meanwhile is by what is published now,
@@ -15,12 +18,14 @@ const FLUSH_BUCKETS = 1024;
 export function beginLbTask(memory: Memory, lb: LbHandles, worker: number, task: LbTask): () => boolean {
   const at = (lb.blocks[worker]! + L.LB_STICKY) >>> 2;
   if (task.kind === 'lb-sticky') {
+    let step: ReturnType<StickyTable['takeOver']> | undefined;
     return () => {
-      // In one go: flows that were moved must not change behind our back.
-      const address = task.tables[worker]!;
-      StickyTable.attach(memory, memory.u32[at]!).copyTo(StickyTable.attach(memory, address), task.now);
-      Atomics.store(memory.u32, at, address);
-      return true;
+      if (!step) {
+        const table = StickyTable.attach(memory, task.tables[worker]!);
+        step = table.takeOver(StickyTable.attach(memory, memory.u32[at]!));
+        Atomics.store(memory.u32, at, table.address);
+      }
+      return step(MOVE_BUCKETS, task.now);
     };
   }
   const { servers, vip } = task;

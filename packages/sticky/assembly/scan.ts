@@ -1,6 +1,6 @@
 /** What the control plane does with whole tables. */
 import { AS_MASK, BUCKET_AS, BUCKET_BYTES, BUCKET_EXPIRY, BUCKET_HASH, BUCKET_VIP, STICKY_BYTES, VIP_MASK } from '../src/layout.ts';
-import { stickyFind, stickyFree, stickyInsert, stickyMask, stickySetState, stickyState } from './sticky.ts';
+import { stickyFind, stickyFindHere, stickyFree, stickyInsert, stickyMask, stickySetState, stickyState } from './sticky.ts';
 
 /** Matches every application server, or every VIP. */
 // @ts-ignore: decorator
@@ -97,7 +97,7 @@ export function copy(from: usize, to: usize, now: u32): u32 {
 
 /** The state of a flow; 0 if it is not live. */
 export function state_of(table: usize, hash: u32, vip: u32, now: u32): u32 {
-  const entry = stickyFind(table, hash, vip, now);
+  const entry = stickyFindHere(table, hash, vip, now);
   return entry == 0 ? 0 : stickyState(entry);
 }
 /** Sets it. False if the flow is not live. */

@@ -21,6 +21,7 @@ import {
   STICKY_MASK,
   STICKY_TIMEOUT,
 } from '../src/layout.ts';
+import { stickyTakeOver } from './take-over.ts';
 
 /** What of the word of a VIP is not the VIP: so far it is shifted to lose it. */
 // @ts-ignore: decorator
@@ -97,8 +98,13 @@ export function stickyTouchAll(table: usize, hashes: usize, count: i32): void {
     store<u8>(stickyBucketAt(table, mask, d), <u8>d, BUCKET_HASH);
   }
 }
-/** The live entry of the flow, or 0. `now` in seconds. */
+/** The live entry of the flow, or 0. `now` in seconds. While flows are moved here from another table, brings it over. */
 export function stickyFind(table: usize, hash: u32, vip: u32, now: u32): usize {
+  const entry = stickyFindHere(table, hash, vip, now);
+  return entry != 0 ? entry : stickyTakeOver(table, hash, vip, now);
+}
+/** The same, in this table alone. */
+export function stickyFindHere(table: usize, hash: u32, vip: u32, now: u32): usize {
   const mask = stickyMask(table);
   const vips = stickyVips(vip);
   const nows = i32x4.splat(now);

@@ -32,6 +32,7 @@ export interface StickyKernels {
     count: number,
     constants: number,
   ): void;
+  take_over(table: number, from: number, end: number, now: number): number;
 }
 
 let module: WebAssembly.Module | undefined;

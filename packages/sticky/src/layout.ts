@@ -8,6 +8,8 @@
 export const STICKY_MASK = 0;
 /** u32: seconds that an entry lives after its last packet. */
 export const STICKY_TIMEOUT = 4;
+/** u32: address of the table whose flows are moved here, while they are; else 0. */
+export const STICKY_OLD = 8;
 /** The header; the buckets follow. */
 export const STICKY_BYTES = 64;
 

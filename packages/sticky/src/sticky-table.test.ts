@@ -287,6 +287,61 @@ describe('StickyTable', () => {
     expect(table.flushPart(() => true, 0, 16)).toBe(1);
   });
 
+  it('takes over the flows of another table bit by bit, while packets go on', () => {
+    const wide = fc.integer({ min: 0, max: 0xffffffff });
+    const flows = fc.uniqueArray(wide, { minLength: 1, maxLength: 60 });
+    const sizes = fc.constantFrom<[number, number]>([64, 256], [64, 1024], [512, 128], [64, 64]);
+    const stepsOf = fc.array(fc.tuple(fc.integer({ min: 1, max: 200 }), fc.array(fc.nat(1000), { maxLength: 20 })), {
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(sizes, flows, stepsOf, ([before, after], hashes, parts) => {
+        const [old, table] = [before, after].map((buckets) => StickyTable.create(bench.arena, { buckets })) as [
+          StickyTable,
+          StickyTable,
+        ];
+        const ask = (from: StickyTable, which: readonly number[], newflow: number) =>
+          bench.run(
+            from,
+            which.map((hash) => ({ hash, vip: 3, newflow })),
+            1000,
+          );
+        // Flows with room for all of them, so that none may be lost.
+        const known = new Map<number, number>();
+        hashes.forEach((hash, i) => {
+          ask(old, [hash], i + 1);
+          if (old.count({ as: i + 1 }, 1000) === 1) known.set(hash, i + 1);
+        });
+        for (const [hash, as] of known) old.setState({ hash, vip: 3 }, as * 7, 1000);
+        const step = table.takeOver(old);
+        expect(table.old?.address).toBe(old.address);
+        let done = false;
+        const all = [...known.keys()];
+        for (const [buckets, packets] of [...parts, [before, []] as const]) {
+          // Packets of flows that are known, and of new ones.
+          const asked = packets.map((n) => all[n % all.length]!);
+          expect(ask(table, asked, 999)).toEqual(asked.map((hash) => known.get(hash)));
+          for (const n of packets) {
+            if (n % 5 !== 0 || known.has(n * 31)) continue;
+            ask(table, [n * 31], 5000 + n);
+            if (table.count({ as: 5000 + n }, 1000) === 1) known.set(n * 31, 5000 + n);
+          }
+          // Each is in one of the two, once.
+          expect(old.usage(1000).live + table.usage(1000).live).toBe(known.size);
+          done ||= step(buckets, 1000);
+        }
+        expect(done).toBe(true);
+        expect(table.old).toBeUndefined();
+        const left = [...known.keys()];
+        expect(ask(table, left, 999)).toEqual(left.map((hash) => known.get(hash)));
+        expect(left.map((hash) => table.state({ hash, vip: 3 }, 1000) % 7)).toEqual(left.map(() => 0));
+        expect(table.usage(1000).live).toBe(known.size);
+        for (const one of [old, table]) one.free(bench.arena);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('flushes part by part what a flush of all at once would', () => {
     const all = StickyTable.create(bench.arena, { buckets: 64 });
     const parts = StickyTable.create(bench.arena, { buckets: 64 });

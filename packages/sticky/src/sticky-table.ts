@@ -39,7 +39,7 @@ const MAX_TIMEOUT = 2 ** 30;
 
 /**
  * One worker's memory of which application server each flow goes to. The worker owns it: what changes entries (`lookup`,
- * `flush`, `copyTo` the table) is called from its thread only, or while it stands still; what reads may be called from
+ * `flush`, `copyTo` the table, `takeOver`) is called from its thread only, or while it stands still; what reads may be called from
  * any thread.
  *
  * Times are seconds of the worker's clock (WORKER_NOW of `@lbd/graph`). Who decides by `usage`, `count` or `countByAs` that
@@ -212,10 +212,41 @@ export class StickyTable {
    * resized. Returns how many found both their buckets full; these flows go on untracked.
    */
   copyTo(other: StickyTable, now: number): number {
-    if (other.memory !== this.memory) {
-      throw new StickyError('LBD_STICKY_OPTIONS', 'both tables must be in one memory');
-    }
+    this.#checkMemoryOf(other);
     return this.#kernels.copy(this.address, other.address, now) >>> 0;
+  }
+
+  /** The table whose flows are moved to this one, while they are. */
+  get old(): StickyTable | undefined {
+    const address = Atomics.load(this.memory.u32, (this.address + L.STICKY_OLD) >>> 2);
+    return address === 0 ? undefined : new StickyTable(this.memory, address);
+  }
+
+  /**
+   * Moves the flows of another table to this one bit by bit, so that no packet waits: that is how a table in use is resized. From
+   * now on packets are to be looked up here; the next packet of a flow brings it over. Returns a function that brings over what
+   * so many buckets more of the other table still have, and true when nothing is left: then that table is not
+   * used any more. Flows that find their buckets full go on untracked. Owner only.
+   */
+  takeOver(other: StickyTable): (buckets: number, now: number) => boolean {
+    this.#checkMemoryOf(other);
+    const word = (this.address + L.STICKY_OLD) >>> 2;
+    Atomics.store(this.memory.u32, word, other.address);
+    const all = other.buckets;
+    let from = 0;
+    return (buckets, now) => {
+      const end = Math.min(from + buckets, all);
+      this.#kernels.take_over(this.address, from, end, now);
+      from = end;
+      if (end < all) return false;
+      Atomics.store(this.memory.u32, word, 0);
+      return true;
+    };
+  }
+
+  #checkMemoryOf(other: StickyTable): void {
+    if (other.memory === this.memory) return;
+    throw new StickyError('LBD_STICKY_OPTIONS', 'both tables must be in one memory');
   }
 
   #countBy(field: number, mask: number, now: number): Map<number, number> {
