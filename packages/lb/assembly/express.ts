@@ -2,12 +2,14 @@
  * lb4-express and lb6-express: the way from the driver to the encap for packets of established flows, in one node. What ethernet-input,
  * ip4-input, ip4-lookup and a choosing node do, one packet and one node after the other, it does in two loops over the
  * vector: check headers, hash, and touch the sticky table's lines; look there. It takes whole TCP and UDP packets to
- * VIPs, without options, not fragments, on interfaces without features, that the sticky table knows; all others it leaves
- * untouched to ethernet-input. (packages/lbd/src/express.test.ts compares both ways.)
+ * VIPs, without options, not fragments, that the sticky table knows, on interfaces without features but l4-checksum, which it does,
+ * too; all others it leaves untouched to ethernet-input. (packages/lbd/src/express.test.ts compares both ways.)
  */
-import { framesOf, metadataOf, metaOf, nowOf } from '@lbd/graph/assembly/abi.ts';
+import { completeL4 } from '@lbd/fib/assembly/l4-checksum.ts';
+import { L4_CHECKSUM_COMPLETED } from '@lbd/fib/src/nodes/places.ts';
+import { countFor, dataOf, framesOf, metadataOf, metaOf, nowOf } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
-import { META_AS, META_DATA, META_DPO, META_HASH, META_L4, META_OPAQUE, NODE_DATA } from '@lbd/graph/src/layout.ts';
+import { META_AS, META_DATA, META_DPO, META_HASH, META_L4, META_LENGTH, META_OPAQUE, NODE_DATA } from '@lbd/graph/src/layout.ts';
 import {
   stickyAs,
   stickyBucketAt,
@@ -50,7 +52,7 @@ function express(six: bool, node: usize, vector: usize, count: i32, nexts: usize
   if (way == NONE) return E.EXPRESS_NEXT_ORDINARY;
   // Of an IPv4 vector they are touched where they are hashed. Over IPv6, where that loop has more stores, it made 2 ns of 1.
   if (six) stickyTouchAll(load<u32>(lb, LB_STICKY), data + E.EXPRESS_HASHES, count);
-  return take(node, data, lb, vector, bytes, nexts);
+  return take(six, node, data, lb, vector, bytes, nexts);
 }
 
 /** Copies the vector, and its last packet three times more. */
@@ -120,7 +122,7 @@ function makeRun(six: bool, node: usize, data: usize, lb: usize, at: usize, end:
 // ---- Then: servers -------------------------------------------------------------------------------------------------------
 
 /** Gives the packets that the sticky table knows their servers; says where all go. */
-function take(node: usize, data: usize, lb: usize, vector: usize, end: usize, nexts: usize): i32 {
+function take(six: bool, node: usize, data: usize, lb: usize, vector: usize, end: usize, nexts: usize): i32 {
   const metadata = metadataOf(node);
   const now = nowOf(node);
   let any: u32 = 0;
@@ -137,6 +139,7 @@ function take(node: usize, data: usize, lb: usize, vector: usize, end: usize, ne
         while (at < to && takeOne(data + at, metadata, lb, run, now)) {
           at = existing(at + 4, to, metadata, lb, data, run, now);
         }
+        if (load<u32>(run, E.RUN_COMPLETES) != 0) complete(six, node, data, from, at, load<u32>(run, E.RUN_L4));
       }
       if (at == from) at = vip == 0 ? to : at + 4;
       else {
@@ -202,4 +205,31 @@ function takeOne(words: usize, metadata: usize, lb: usize, run: usize, now: u32)
   store<u32>(meta, stickyAs(entry), META_AS);
   store<u32>(meta, l4, META_L4);
   store<u32>(meta, stickyState(entry), META_OPAQUE);
+}
+
+/** What l4-checksum does to packets that were taken. `l4`: META_L4 and META_PROTOCOL. */
+function complete(six: bool, node: usize, data: usize, at: usize, end: usize, l4: u32): void {
+  const completed = six
+    ? completeRun6(data + at, data + end, framesOf(node), metadataOf(node), l4)
+    : completeRun4(data + at, data + end, framesOf(node), metadataOf(node), l4);
+  if (completed != 0) countFor(node, E.STANDS_FOR_CHECKSUM, L4_CHECKSUM_COMPLETED, completed);
+}
+function completeRun4(words: usize, end: usize, frames: usize, metadata: usize, l4: u32): u32 {
+  return completeRun(false, words, end, frames, metadata, l4);
+}
+function completeRun6(words: usize, end: usize, frames: usize, metadata: usize, l4: u32): u32 {
+  return completeRun(true, words, end, frames, metadata, l4);
+}
+// @ts-ignore: decorator
+@inline function completeRun(six: bool, words: usize, end: usize, frames: usize, metadata: usize, l4: u32): u32 {
+  const offset = l4 & 0xffff;
+  const protocol = l4 >>> 16;
+  let completed: u32 = 0;
+  for (; words < end; words += 4) {
+    const buffer: usize = load<u32>(words, E.EXPRESS_BUFFERS);
+    const meta = metaOf(metadata, buffer);
+    const ip = dataOf(frames, buffer, meta);
+    completed += completeL4(six, ip, ip + <usize>offset, <u32>load<u16>(meta, META_LENGTH) - offset, protocol);
+  }
+  return completed;
 }

@@ -21,7 +21,7 @@ import {
   FOUR_ONES,
   FOUR_UNICAST,
 } from '@lbd/fib/src/layout.ts';
-import { dataOf, framesOf, hasFeatures, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
+import { dataOf, featureBit, featuresOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { FRAME_SHIFT, MAX_INTERFACES, META_DATA, META_RX, METADATA_SHIFT } from '@lbd/graph/src/layout.ts';
 import {
   ETHERNET_BYTES,
@@ -51,7 +51,9 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   const ethernet = dataOf(framesOf(node), buffer, meta);
   const rx = load<u32>(meta, META_RX);
   // an interface, and no flags behind it
-  if (rx >= <u32>MAX_INTERFACES || hasFeatures(node, rx)) return 0;
+  if (rx >= <u32>MAX_INTERFACES) return 0;
+  const features = featuresOf(node, rx);
+  if ((features & ~featureBit(node, E.STANDS_FOR_CHECKSUM)) != 0) return 0;
   if (load<u16>(ethernet, ETHERNET_TYPE) != TYPE_IP4) return 0;
   const ip = ethernet + ETHERNET_BYTES;
   const protocol: u32 = load<u8>(ip, IP4_PROTOCOL);
@@ -68,6 +70,7 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   if (most < least) return 0;
   store<u32>(run, vip, E.RUN_VIP);
   store<u32>(run, dpo, E.RUN_DPO);
+  store<u32>(run, features, E.RUN_COMPLETES);
   store<u32>(run, IP4_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;

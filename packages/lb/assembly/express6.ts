@@ -2,7 +2,7 @@
 import { fib6Lookup } from '@lbd/fib/assembly/fib6.ts';
 import { goodSource6 } from '@lbd/fib/assembly/ip6.ts';
 import { DPO_INDEX_MASK, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
-import { dataOf, framesOf, hasFeatures, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
+import { dataOf, featureBit, featuresOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
 import { FRAME_SHIFT, MAX_INTERFACES, META_RX } from '@lbd/graph/src/layout.ts';
 import {
   ETHERNET_BYTES,
@@ -33,7 +33,9 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   const meta = metaOf(metadataOf(node), buffer);
   const ethernet = dataOf(framesOf(node), buffer, meta);
   const rx = load<u32>(meta, META_RX);
-  if (rx >= <u32>MAX_INTERFACES || hasFeatures(node, rx)) return 0;
+  if (rx >= <u32>MAX_INTERFACES) return 0;
+  const features = featuresOf(node, rx);
+  if ((features & ~featureBit(node, E.STANDS_FOR_CHECKSUM)) != 0) return 0;
   if (<u32>load<u16>(ethernet, ETHERNET_TYPE) != TYPE_IP6) return 0;
   const ip = ethernet + ETHERNET_BYTES;
   const protocol: u32 = load<u8>(ip, IP6_NEXT_HEADER);
@@ -50,6 +52,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   if (most < least) return 0;
   store<u32>(run, vip, E.RUN_VIP);
   store<u32>(run, dpo, E.RUN_DPO);
+  store<u32>(run, features, E.RUN_COMPLETES);
   store<u32>(run, IP6_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;

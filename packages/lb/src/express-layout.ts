@@ -62,7 +62,7 @@ export const EXPRESS_PLACES = EXPRESS_HASHES + WORDS;
 
 /** The runs of the vector: RUN_ words each. */
 export const EXPRESS_RUNS = EXPRESS_PLACES + WORDS;
-export const RUN_BYTES = 16;
+export const RUN_BYTES = 20;
 /** u32: its end, an address in the vector. */
 export const RUN_END = 0;
 /** u32: its VIP; 0 if it is left to the ordinary way. */
@@ -71,6 +71,8 @@ export const RUN_VIP = 4;
 export const RUN_DPO = 8;
 /** u32: META_L4 and META_PROTOCOL. */
 export const RUN_L4 = 12;
+/** u32: not 0 if checksums that are partial are to be completed. */
+export const RUN_COMPLETES = 16;
 
 /** For groupByTarget(): u8 for each packet; u16 for each of 256 keys. */
 export const EXPRESS_KEYS = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
@@ -84,6 +86,9 @@ export const PACKETS_PER_RUN = 8;
 export const PACKETS_PER_GROUP = 4;
 /** In place of PACKETS_PER_RUN, for such a vector. */
 export const PACKETS_PER_GROUPED_RUN = 2;
+
+/** Place of l4-checksum or l4-checksum6 among the features that it stands for. */
+export const STANDS_FOR_CHECKSUM = 0;
 
 /** Places of its next nodes; the members of the fan-out follow. */
 export const EXPRESS_NEXT_ORDINARY = 0;

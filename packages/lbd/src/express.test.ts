@@ -7,9 +7,11 @@ import {
   BUCKETS,
   ExpressWorld,
   leftBehind,
+  macOf,
   sorted,
   twoWorlds,
   WITH_FEATURE,
+  WITH_NAT,
   WITHOUT_MAC,
   type WorldOptions,
   type WorldVip,
@@ -75,11 +77,14 @@ interface Spec extends Pick<FrameSpec, 'sport' | 'flags' | 'payload' | 'wrong' |
   readonly client: number;
 }
 
+/** The bytes of a MAC address. */
+const addressOf = (mac: string) => mac.split(':').map((byte) => Number.parseInt(byte, 16));
+
 const often = <T>(usual: T, ...others: readonly T[]) =>
   fc.oneof({ weight: 60, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
 
 /** Most packets of a burst go to one target, so that there are runs. */
-const burst = fc.constantFrom(...TARGETS).chain((target) =>
+const burst = fc.tuple(fc.constantFrom(...TARGETS), fc.constantFrom(0, 0, WITH_FEATURE)).chain(([target, rx]) =>
   fc.array(
     fc.record<Spec>({
       target: fc.oneof({ weight: 60, arbitrary: fc.constant(target) }, fc.constantFrom(...TARGETS)),
@@ -87,8 +92,11 @@ const burst = fc.constantFrom(...TARGETS).chain((target) =>
       sport: fc.integer({ min: 1024, max: 1027 }),
       flags: often('A', 'S', 'SA', 'FA', 'R'),
       payload: fc.nat(40),
-      wrong: often('', ...WRONG),
-      rx: often(0, WITH_FEATURE, WITHOUT_MAC),
+      wrong: fc.oneof(
+        { weight: 20, arbitrary: often('', ...WRONG) },
+        { weight: 1, arbitrary: fc.constant('partial' as const) },
+      ),
+      rx: fc.oneof({ weight: 40, arbitrary: fc.constant(rx) }, fc.constantFrom(0, WITH_FEATURE, WITHOUT_MAC)),
       ttl: often(64, 0, 1, 2, 255),
       sum: fc.boolean(),
     }),
@@ -138,6 +146,8 @@ describe('usual packets that go the short way', () => {
         }),
         { numRuns: 30, endOnFailure: true },
       );
+      const completed = short.state().counters.filter((counter) => counter.startsWith('l4-checksum'));
+      expect(completed.length).toBe(2);
       for (const node of ['nat4-express', 'nat6-express']) expect(short.packets(node)).toBeGreaterThan(least);
       expect(short.packets('ethernet-input')).toBeLessThan((options.buckets ? 1 : 0.95) * short.packets('lb4-express'));
       if (options.buckets) expect(untrackedOf(short)).toBeGreaterThan(100);
@@ -157,13 +167,15 @@ describe('usual packets that go the short way', () => {
       expect(short.send(frames)).toHaveLength(64);
       expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([64 * i, 64]);
     }
-    // an interface with a feature is not for it
-    const others = frames.map(({ bytes }) => ({
-      bytes: Uint8Array.from([...bytes.slice(0, 5), 0x11, ...bytes.slice(6)]),
-      rx: WITH_FEATURE,
-    }));
-    expect(short.send(others)).toHaveLength(64);
-    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([192, 128]);
+    // an interface with l4-checksum is for it, one with another feature is not
+    const on = (rx: number) => {
+      const mac = addressOf(macOf(rx));
+      return frames.map(({ bytes }) => ({ bytes: Uint8Array.from([...mac, ...bytes.slice(6)]), rx }));
+    };
+    expect(short.send(on(WITH_FEATURE))).toHaveLength(64);
+    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([256, 64]);
+    expect(short.send(on(WITH_NAT))).toHaveLength(64);
+    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([256, 128]);
   });
 
   // VIPs of both families, of one port and of all ports, whose flows are told apart by ports or by source addresses alone

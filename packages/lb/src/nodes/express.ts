@@ -21,6 +21,7 @@ export function expressNodes(lb: LbHandles, tables: TableAddresses, types: Choos
     next: ['ethernet-input'],
     fanOut: EXPRESS_FAN_OUT,
     watches: `ip${family}-unicast`,
+    standsFor: [family === 4 ? 'l4-checksum' : 'l4-checksum6'],
     dataBytes: E.EXPRESS_BYTES,
     init: (memory, data, worker) => {
       memory.u32[(lb.blocks[worker]! + LB_ADJACENCIES) >>> 2] = tables.adjacencies;

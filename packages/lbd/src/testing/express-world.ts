@@ -248,7 +248,8 @@ export class ExpressWorld {
   }
 
   /** All that users can see of what happened, and what the worker's tables hold. */
-  state(): Record<string, unknown> & { readonly sticky: readonly string[]; readonly vips: readonly number[] } {
+  state(): Record<string, unknown> &
+    Readonly<Record<'counters' | 'sticky', readonly string[]>> & { readonly vips: readonly number[] } {
     const { memory } = this.bench.arena;
     const [counters] = this.handles.counters;
     const [block] = this.handles.blocks;
