@@ -6,6 +6,6 @@ export function nth(first: number, n: number): string {
 
 /** 11.0.0.0: servers, all behind one gateway. */
 export const FIRST_SERVER = 0x0b000000;
-/** 90.0.0.0, as Templates has it. */
-export const FIRST_VIP = 0x5a000000;
+/** 90.0.0.1, as Templates has it. */
+export const FIRST_VIP = 0x5a000001;
 export const GATEWAY = '10.1.2.1';
