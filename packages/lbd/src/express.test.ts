@@ -83,6 +83,11 @@ const addressOf = (mac: string) => mac.split(':').map((byte) => Number.parseInt(
 const often = <T>(usual: T, ...others: readonly T[]) =>
   fc.oneof({ weight: 60, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
 
+const wrong: fc.Arbitrary<Spec['wrong']> = fc.oneof(
+  { weight: 20, arbitrary: often<Spec['wrong']>('', ...WRONG) },
+  { weight: 1, arbitrary: fc.constant<Spec['wrong']>('partial') },
+);
+
 /** Most packets of a burst go to one target, so that there are runs. */
 const burst = fc.tuple(fc.constantFrom(...TARGETS), fc.constantFrom(0, 0, WITH_FEATURE)).chain(([target, rx]) =>
   fc.array(
@@ -92,10 +97,7 @@ const burst = fc.tuple(fc.constantFrom(...TARGETS), fc.constantFrom(0, 0, WITH_F
       sport: fc.integer({ min: 1024, max: 1027 }),
       flags: often('A', 'S', 'SA', 'FA', 'R'),
       payload: fc.nat(40),
-      wrong: fc.oneof(
-        { weight: 20, arbitrary: often('', ...WRONG) },
-        { weight: 1, arbitrary: fc.constant('partial' as const) },
-      ),
+      wrong,
       rx: fc.oneof({ weight: 40, arbitrary: fc.constant(rx) }, fc.constantFrom(0, WITH_FEATURE, WITHOUT_MAC)),
       ttl: often(64, 0, 1, 2, 255),
       sum: fc.boolean(),
