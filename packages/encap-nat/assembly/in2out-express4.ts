@@ -1,8 +1,28 @@
 /** Which packets of a vector are usual replies over IPv4, for in2out-express.ts: headers are checked four at a time. */
 import { adjacencyOf } from '@lbd/fib/assembly/dpo.ts';
 import { fib4Lookup } from '@lbd/fib/assembly/fib4.ts';
-import { firstWords, highPairs, lowPairs, secondWords } from '@lbd/fib/assembly/four.ts';
-import { DPO_ADJACENCY4, DPO_SHIFT } from '@lbd/fib/src/layout.ts';
+import {
+  badChecksum4,
+  badSource4,
+  biasedHalves,
+  firstWords,
+  fourConstants,
+  highPairs,
+  lengthOf4,
+  lowPairs,
+  secondWords,
+} from '@lbd/fib/assembly/four.ts';
+import {
+  DPO_ADJACENCY4,
+  DPO_SHIFT,
+  FOUR_BIAS,
+  FOUR_BYTE,
+  FOUR_HALF,
+  FOUR_HIGH_BYTE,
+  FOUR_LOOPBACK,
+  FOUR_ONES,
+  FOUR_UNICAST,
+} from '@lbd/fib/src/layout.ts';
 import { dataOf } from '@lbd/graph/assembly/abi.ts';
 import { FRAME_SHIFT, META_DATA, METADATA_SHIFT } from '@lbd/graph/src/layout.ts';
 import { modelEthernet } from '@lbd/lb/assembly/express-model.ts';
@@ -36,16 +56,10 @@ export function modelRun4(node: usize, data: usize, rx: u32): void {
   const model = data + E.REPLY_MODEL;
   modelEthernet(node, model, rx, TYPE_IP4, 0xffff);
   v128.store(model, i32x4.splat(rx), E.MODEL_RX);
-  v128.store(model, i32x4.splat(0xffff), E.MODEL_HALF);
-  v128.store(model, i32x4.splat(0xff), E.MODEL_BYTE);
-  v128.store(model, i32x4.splat(0xff00), E.MODEL_HIGH_BYTE);
+  fourConstants(model + E.MODEL_FOUR);
   v128.store(model, i32x4.splat(0x45), E.MODEL_VERSION);
   v128.store(model, i32x4.splat(0xff3f0000), E.MODEL_FRAGMENT);
-  v128.store(model, i32x4.splat(0x80008000), E.MODEL_BIAS);
-  v128.store(model, i32x4.splat(0x10001), E.MODEL_ONES);
   v128.store(model, i32x4.splat(10 * 0x8000), E.MODEL_SUM);
-  v128.store(model, i32x4.splat(127), E.MODEL_LOOPBACK);
-  v128.store(model, i32x4.splat(223), E.MODEL_UNICAST);
   v128.store(model, i32x4.splat(PROTOCOL_TCP << 8), E.MODEL_TCP);
   v128.store(model, i32x4.splat(PROTOCOL_UDP << 8), E.MODEL_UDP);
 }
@@ -59,16 +73,16 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
   const ethernet = v128.load(model, MODEL_ETHERNET);
   const ethernetMask = v128.load(model, MODEL_ETHERNET_MASK);
   const rx = v128.load(model, E.MODEL_RX);
-  const half = v128.load(model, E.MODEL_HALF);
-  const byte = v128.load(model, E.MODEL_BYTE);
-  const highByte = v128.load(model, E.MODEL_HIGH_BYTE);
+  const half = v128.load(model, E.MODEL_FOUR + FOUR_HALF);
+  const byte = v128.load(model, E.MODEL_FOUR + FOUR_BYTE);
+  const highByte = v128.load(model, E.MODEL_FOUR + FOUR_HIGH_BYTE);
   const version = v128.load(model, E.MODEL_VERSION);
   const fragment = v128.load(model, E.MODEL_FRAGMENT);
-  const bias = v128.load(model, E.MODEL_BIAS);
-  const ones = v128.load(model, E.MODEL_ONES);
+  const bias = v128.load(model, E.MODEL_FOUR + FOUR_BIAS);
+  const ones = v128.load(model, E.MODEL_FOUR + FOUR_ONES);
   const rest = v128.load(model, E.MODEL_SUM);
-  const loopback = v128.load(model, E.MODEL_LOOPBACK);
-  const unicast = v128.load(model, E.MODEL_UNICAST);
+  const loopback = v128.load(model, E.MODEL_FOUR + FOUR_LOOPBACK);
+  const unicast = v128.load(model, E.MODEL_FOUR + FOUR_UNICAST);
   const ofTcp = v128.load(model, E.MODEL_TCP);
   const ofUdp = v128.load(model, E.MODEL_UDP);
   const zero = i32x4.splat(0);
@@ -129,24 +143,13 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
     // A word for each packet, that is not zero if it is not usual.
     let other = v128.or(otherRx, v128.and(v128.xor(w0, version), byte));
     other = v128.or(other, v128.and(w1, fragment));
-    // Products of signed halves are what adds neighbours. Ten halves add up to less than 0xa0000; one fold leaves at most 0xffff + 9,
-    // which is right only if it is 0xffff.
-    const s01 = i32x4.add(i32x4.dot_i16x8_s(v128.xor(w0, bias), ones), i32x4.dot_i16x8_s(v128.xor(w1, bias), ones));
-    const s2 = i32x4.add(i32x4.dot_i16x8_s(v128.xor(w2, bias), ones), rest);
-    const s34 = i32x4.add(
-      i32x4.dot_i16x8_s(v128.xor(source, bias), ones),
-      i32x4.dot_i16x8_s(v128.xor(destination, bias), ones),
-    );
-    const sum = i32x4.add(i32x4.add(s01, s2), s34);
-    other = v128.or(other, v128.xor(i32x4.add(v128.and(sum, half), i32x4.shr_u(sum, 16)), half));
-    // not 0.0.0.0/8, 127.0.0.0/8, nor 224.0.0.0 and above (RFC 1812, section 5.3.7)
-    const network = v128.and(source, byte);
-    other = v128.or(other, v128.or(i32x4.gt_s(network, unicast), i32x4.eq(network, loopback)));
-    other = v128.or(other, i32x4.eq(network, zero));
+    const last = i32x4.add(biasedHalves(destination, bias, ones), rest);
+    other = v128.or(other, badChecksum4(w0, w1, w2, source, last, bias, ones, half));
+    other = v128.or(other, badSource4(source, byte, unicast, loopback));
     // a TTL of 0 or 1
     other = v128.or(other, i32x4.eq(i32x4.shr_u(i32x4.shl(w2, 24), 25), zero));
     const tcp = i32x4.eq(protocol, ofTcp);
-    const length = v128.or(i32x4.shr_u(w0, 24), v128.and(i32x4.shr_u(w0, 8), highByte));
+    const length = lengthOf4(w0, highByte);
     const framed = i32x4.add(length, ethernetBytes);
     other = v128.or(other, i32x4.gt_s(i32x4.add(leastUdp, v128.and(tcp, moreOfTcp)), length));
     other = v128.or(other, i32x4.gt_s(framed, i32x4.shr_u(places, 16)));

@@ -12,19 +12,13 @@ export const REPLY_PREFIX = 16;
 export const REPLY_MODEL = 64;
 /** META_RX and META_FLAGS behind it. */
 export const MODEL_RX = 32;
-/** For IPv4 alone: masks of words; version and header length of one without options; the bits that a fragment has set. */
-export const MODEL_HALF = 48;
-export const MODEL_BYTE = 64;
-export const MODEL_HIGH_BYTE = 80;
-export const MODEL_VERSION = 96;
-export const MODEL_FRAGMENT = 112;
-/** What makes signed halves of unsigned ones, what adds them up, and what that takes from the sum of five words. */
-export const MODEL_BIAS = 128;
-export const MODEL_ONES = 144;
-export const MODEL_SUM = 160;
-/** Networks of sources that nobody has: this one, and those above that. */
-export const MODEL_LOOPBACK = 176;
-export const MODEL_UNICAST = 192;
+/** For IPv4 alone, from here on: FOUR_ vectors of @lbd/fib. */
+export const MODEL_FOUR = 48;
+/** Version and header length of one without options; the bits that a fragment has set. */
+export const MODEL_VERSION = 160;
+export const MODEL_FRAGMENT = 176;
+/** What FOUR_BIAS takes from the sum of five words. */
+export const MODEL_SUM = 192;
 /** Protocols, where they are in their word, and which bits of it that are. */
 export const MODEL_TCP = 208;
 export const MODEL_UDP = 224;
