@@ -1,10 +1,21 @@
 /**
  * Puts the packets of a vector in another order, so that those to one VIP follow each other, for express.ts, which goes by runs of
- * such. Packets to one address and port keep their order: flows see nothing of it. A counting sort by 256 keys, made of the destination
+ * such. Packets to one address and port keep their order, and so do fragments and all else to one address: flows see nothing of it. A counting sort by 256 keys, made of the destination
  * and, as a little step aside, its port: VIPs that share a key are mixed, as before.
  */
 import { dataOf, framesOf, metadataOf, metaOf } from '@lbd/graph/assembly/abi.ts';
-import { ETHERNET_BYTES, IP4_BYTES, IP4_DESTINATION, IP6_BYTES, IP6_DESTINATION } from '@lbd/packet/src/layout.ts';
+import {
+  ETHERNET_BYTES,
+  IP4_BYTES,
+  IP4_DESTINATION,
+  IP4_FRAGMENT,
+  IP4_PROTOCOL,
+  IP6_BYTES,
+  IP6_DESTINATION,
+  IP6_NEXT_HEADER,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+} from '@lbd/packet/src/layout.ts';
 import { EXPRESS_BUFFERS, EXPRESS_COUNTS, EXPRESS_KEYS, PACKETS_PER_GROUP } from '../src/express-layout.ts';
 
 /** 2^32 divided by the golden ratio: neighbours, as VIPs often are, get keys far from each other. */
@@ -39,6 +50,21 @@ export function endOfKey(data: usize, at: usize): usize {
   return load<u16>(key, EXPRESS_COUNTS);
 }
 
+/** Of a fragment the port must not count: a later one has none, and must not pass the first. */
+// @ts-ignore: decorator
+@inline function hasPort4(ip: usize): bool {
+  if (load<u8>(ip) != 0x45 || (load<u16>(ip, IP4_FRAGMENT) & 0xff3f) != 0) return false;
+  return hasPorts(load<u8>(ip, IP4_PROTOCOL));
+}
+// @ts-ignore: decorator
+@inline function hasPort6(ip: usize): bool {
+  return hasPorts(load<u8>(ip, IP6_NEXT_HEADER));
+}
+// @ts-ignore: decorator
+@inline function hasPorts(protocol: u32): bool {
+  return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+}
+
 /** Writes each packet's key, and counts. What a frame of another kind has there is as good a key. */
 // @ts-ignore: decorator
 @inline function keys(six: bool, data: usize, frames: usize, metadata: usize, end: usize): void {
@@ -46,7 +72,7 @@ export function endOfKey(data: usize, at: usize): usize {
     const buffer: usize = load<u32>(data + at, EXPRESS_BUFFERS);
     const ip = dataOf(frames, buffer, metaOf(metadata, buffer)) + ETHERNET_BYTES;
     const to = six ? load<u32>(ip, IP6_DESTINATION + 12) ^ load<u32>(ip, IP6_DESTINATION + 4) : load<u32>(ip, IP4_DESTINATION);
-    const port: u32 = load<u16>(ip + <usize>(six ? IP6_BYTES : IP4_BYTES), 2);
+    const port: u32 = (six ? hasPort6(ip) : hasPort4(ip)) ? load<u16>(ip + <usize>(six ? IP6_BYTES : IP4_BYTES), 2) : 0;
     const key = ((bswap<u32>(to) * SPREAD) >>> 24) + ((bswap<u32>(port) * SPREAD) >>> 29);
     store<u8>(data + (at >> 2), <u8>key, EXPRESS_KEYS);
     const count = data + (<usize>(key & 0xff) << 1);
