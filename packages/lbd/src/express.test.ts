@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { type FrameSpec, frameOf, WRONG } from './testing/express-frames.ts';
 import {
   BUCKETS,
+  CLIENTS,
   ExpressWorld,
   leftBehind,
   macOf,
@@ -245,6 +246,35 @@ describe('usual packets that go the short way', () => {
       }
       expect(lengths.size).toBeGreaterThan(5);
       for (const [, found] of lengths) expect(found).toEqual([...found].sort((one, other) => one - other));
+    },
+  );
+
+  it.each([4, 6] as const)(
+    'of IPv%i to several VIPs do not mix up the packets of the other family among them',
+    async (family) => {
+      const world = await ExpressWorld.create(VIPS);
+      world.reachClients();
+      const targets = served
+        .filter(([dst]) => dst.includes(':') === (family === 6))
+        .map(([dst, protocol, dport]) => TARGETS.find((t) => t[0] === dst && t[1] === protocol && t[2] === dport)!);
+      // One flow that no VIP has: its packets differ in length, payload and checksum, and follow each other from short to long.
+      const [src, dst] = family === 4 ? ['2001:db8:7::4', '2001:db8:3::1'] : ['1.2.7.4', '1.2.3.1'];
+      const frames = Array.from({ length: 256 }, (_, i) =>
+        i % 4 === 3
+          ? frameOf({
+              ...{ src, dst, protocol: 'tcp', sport: 1024, dport: 80, n: i % 256, flags: 'A', payload: i },
+              ...{ wrong: '', rx: 0, ttl: 64, sum: true },
+            })
+          : usual(targets[i % targets.length]!, 1 + (i % 64), 1024 + (i % 32)),
+      );
+      for (let turn = 0; turn < 2; turn++) {
+        const others = world.send(frames).filter(({ tx }) => tx === CLIENTS);
+        const lengths = others.map(({ bytes }) => bytes.length);
+        expect(lengths).toHaveLength(64);
+        expect(lengths).toEqual([...lengths].sort((one, other) => one - other));
+      }
+      expect(world.packets(`lb${family}-express`)).toBe(512);
+      expect(world.packets('nat4-express') + world.packets('nat6-express')).toBeGreaterThan(0);
     },
   );
 
