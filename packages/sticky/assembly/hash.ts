@@ -44,7 +44,7 @@ export function stickyConstants(at: usize): void {
   v128.store(at, i32x4.splat(B), 16);
   v128.store(at, i32x4.splat(C), 32);
 }
-/** stickyHash4() of four packets to one address. `constants`: see stickyConstants(): V8 makes them anew in each turn of a loop. */
+/** stickyHash4() of four packets to one address. `a`, `b`, `c`: of stickyConstants(), loaded before the loop: V8 would make them anew in each turn. */
 // @ts-ignore: decorator
 @inline export function stickyHashes4(seeds: v128, sources: v128, ports: v128, a: v128, b: v128, c: v128): v128 {
   let h = i32x4.mul(v128.xor(seeds, sources), a);
