@@ -28,6 +28,8 @@ const SERVERS = 3;
 const STICKY_MASK = 0;
 export const BUCKETS = 4096;
 const MAX_VIPS = 64;
+/** A breath looks at 32 of the 256 places where fragments wait; after so many, at each of them since the last was remembered. */
+const IDLE_BREATHS = 16;
 
 export const macOf = (index: number): string => `02:00:00:00:00:1${index}`;
 /** Its l4-checksum is on. */
@@ -178,7 +180,15 @@ export class ExpressWorld {
   /** Sends Ethernet frames in, all at a time; returns what came out. */
   send(frames: ReadonlyArray<{ bytes: Uint8Array; rx: number }>): SentPacket[] {
     for (const { bytes, rx } of frames) this.bench.inject(bytes, rx);
-    return this.bench.run();
+    const sent = this.bench.run();
+    for (let idle = 0; idle < IDLE_BREATHS; idle++) sent.push(...this.bench.run());
+    return sent;
+  }
+
+  /** Lets milliseconds go by: fragments that have waited long enough go. */
+  pass(ms: number): SentPacket[] {
+    this.now += ms;
+    return this.send([]);
   }
 
   /** The next hop of a server is not known any more. */
