@@ -2,9 +2,9 @@
  * The generator of the veth benchmark: sends 64-byte UDP packets of many flows as fast as one core can, from an AF_XDP
  * socket, until it is told to stop.
  *
- *   ./blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> [packets per second]
+ *   ./blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> <queue> [packets per second]
  *
- * Flow f comes from 10.128.0.0 + f, port 10000. Prints how many packets it has sent on SIGTERM or SIGINT, and ends.
+ * Flow f comes from 10.128.0.0 + queue * flows + f, port 10000. Prints how many packets it has sent on SIGTERM or SIGINT, and ends.
  */
 #include "xsk.h"
 #include <arpa/inet.h>
@@ -57,23 +57,24 @@ static void make(struct packet *p, char **arguments, uint32_t flow) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 7 || argc > 8 || !ether_aton(argv[2]) || !ether_aton(argv[3]) || inet_addr(argv[4]) == INADDR_NONE) {
-    fprintf(stderr, "usage: blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> [packets per second]\n");
+  if (argc < 8 || argc > 9 || !ether_aton(argv[2]) || !ether_aton(argv[3]) || inet_addr(argv[4]) == INADDR_NONE) {
+    fprintf(stderr, "usage: blast <interface> <destination MAC> <source MAC> <VIP> <port> <flows> <queue> [packets per second]\n");
     return 1;
   }
   const uint32_t flows = (uint32_t)strtoul(argv[6], NULL, 10);
+  const uint32_t queue = (uint32_t)strtoul(argv[7], NULL, 10);
   struct packet *templates = (struct packet *)umem_pages((size_t)flows * PACKET_BYTES);
-  for (uint32_t f = 0; f < flows; f++) make(&templates[f], argv, f);
+  for (uint32_t f = 0; f < flows; f++) make(&templates[f], argv, queue * flows + f);
 
   struct xsk s = {.fd = xsk_socket()};
   uint8_t *umem = umem_pages((size_t)FRAMES * FRAME_BYTES);
   xsk_umem(&s, umem, (size_t)FRAMES * FRAME_BYTES);
   xsk_rings(&s, FRAMES);
-  xsk_bind(&s, argv[1], NULL);
+  xsk_bind(&s, argv[1], queue, NULL);
 
   signal(SIGTERM, stop);
   signal(SIGINT, stop);
-  const double per_second = argc == 8 ? atof(argv[7]) : 0;
+  const double per_second = argc == 9 ? atof(argv[8]) : 0;
   const double begun = seconds();
   uint64_t free_frames[FRAMES], sent = 0, queued = 0;
   uint32_t free_count = 0, flow = 0;

@@ -62,8 +62,8 @@ int main(int argc, char **argv) {
   xsk_umem(&in, umem, (size_t)FRAMES * FRAME_BYTES);
   xsk_rings(&in, RING);
   xsk_rings(&out, RING);
-  xsk_bind(&in, argv[1], NULL);
-  xsk_bind(&out, argv[2], &in);
+  xsk_bind(&in, argv[1], 0, NULL);
+  xsk_bind(&out, argv[2], 0, &in);
   xsk_attach(&in, argv[1]);
   if (both) xsk_attach(&out, argv[2]);
 

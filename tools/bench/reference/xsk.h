@@ -81,9 +81,9 @@ static inline void xsk_umem(const struct xsk *s, void *umem, size_t bytes) {
   if (setsockopt(s->fd, SOL_XDP, XDP_UMEM_REG, &registration, sizeof registration)) die("AF_XDP: UMEM");
 }
 
-/* Binds to queue 0; to the UMEM of `shared` if there is one. A queue that was just given back may still be busy. */
-static inline void xsk_bind(const struct xsk *s, const char *interface, const struct xsk *shared) {
-  struct sockaddr_xdp address = {.sxdp_family = AF_XDP, .sxdp_ifindex = interface_index(interface),
+/* Binds to a queue; to the UMEM of `shared` if there is one. A queue that was just given back may still be busy. */
+static inline void xsk_bind(const struct xsk *s, const char *interface, uint32_t queue, const struct xsk *shared) {
+  struct sockaddr_xdp address = {.sxdp_family = AF_XDP, .sxdp_ifindex = interface_index(interface), .sxdp_queue_id = queue,
                                  .sxdp_flags = shared ? XDP_SHARED_UMEM : XDP_COPY | XDP_USE_NEED_WAKEUP,
                                  .sxdp_shared_umem_fd = shared ? (uint32_t)shared->fd : 0};
   for (int i = 0; bind(s->fd, (struct sockaddr *)&address, sizeof address); i++) {

@@ -4,6 +4,7 @@ import { parseOptions, USAGE } from './options.ts';
 import { compare, type Figure, makeReport, readReport, writeReport } from './report.ts';
 import { scaleBench } from './scale/bench.ts';
 import { vethBench } from './veth/bench.ts';
+import { ONE_QUEUE, TWO_QUEUES } from './veth/devices.ts';
 
 const DEFAULT_VETH_FLOWS = [1 << 14];
 const DEFAULT_ROUNDS = 7;
@@ -31,13 +32,14 @@ async function main(argv: readonly string[]): Promise<void> {
     figures.push(...measured.figures);
     details.memory = measured.results;
   }
-  if (options.benchmarks.has('veth')) {
+  for (const comparison of [ONE_QUEUE, TWO_QUEUES]) {
+    if (!options.benchmarks.has(comparison.name)) continue;
     for (const flows of options.flows ?? DEFAULT_VETH_FLOWS) {
       const { rounds = DEFAULT_ROUNDS, milliseconds = 2000 } = options;
-      const measured = await vethBench({ flows, rounds, milliseconds }, print);
+      const measured = await vethBench(comparison, { flows, rounds, milliseconds }, print);
       if (!measured) break;
       figures.push(...measured.figures);
-      details[`veth flows=${flows}`] = measured.results;
+      details[`${comparison.name} flows=${flows}`] = measured.results;
     }
   }
   if (options.benchmarks.has('scale')) {

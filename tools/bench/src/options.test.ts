@@ -10,7 +10,7 @@ describe('parseOptions', () => {
     expect(parseOptions(['memory', '--flows', '1,16384'])).toMatchObject({ flows: [1, 16384] });
   });
   it.each([
-    [['disk'], 'benchmark disk: there are memory, veth, scale, latency'],
+    [['disk'], 'benchmark disk: there are memory, veth, veth2, scale, latency'],
     [['--flows', '3'], '--flows 3: must be a power of two'],
     [['--flows', ''], '--flows : must be a power of two'],
     [['--rounds', '0'], '--rounds 0: must be a whole number'],

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { CASES } from './memory/cases.ts';
 import { MEASURES } from './scale/measures.ts';
 
-export const BENCHMARKS = ['memory', 'veth', 'scale', 'latency'] as const;
+export const BENCHMARKS = ['memory', 'veth', 'veth2', 'scale', 'latency'] as const;
 export type Benchmark = (typeof BENCHMARKS)[number];
 
 export interface Options {
@@ -19,10 +19,11 @@ export interface Options {
   readonly against: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [memory] [veth] [scale] [latency] [options]
+export const USAGE = `npm run bench -- [memory] [veth] [veth2] [scale] [latency] [options]
 
   memory           the graph in memory, in turn with the C reference
   veth             lbd, kernel forwarding and nftables over veth (needs root)
+  veth2            the same with two queues, and all on the same two cores (needs root)
   scale            big configurations and tables, at half and at full size
   latency          a round trip over veth at low load, in turn with others (needs root)
                    None named: memory and veth.

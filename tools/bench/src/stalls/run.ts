@@ -68,7 +68,7 @@ export async function measureStalls({ seconds }: StallOptions): Promise<Stalls> 
 
 async function run(site: Site, lbd: Daemon, seconds: number, rate: number) {
   const { generator, client, sink } = site;
-  const args = [generator.name, client.mac, generator.mac, VIP, String(VIP_PORT), String(FLOWS), String(rate)];
+  const args = [generator.name, client.mac, generator.mac, VIP, String(VIP_PORT), String(FLOWS), '0', String(rate)];
   const blast = generator.namespace.spawn('taskset', ['-c', String(GENERATOR_CORE), await compile('blast'), ...args]);
   try {
     await sleep(1000);

@@ -2,16 +2,7 @@ import { Lab } from '@lbd/netlab';
 import type { Figure } from '../report.ts';
 import { inTurn, median, ratios, type Spread, spread } from '../statistics.ts';
 import { fixed, table } from '../table.ts';
-import {
-  DEVICE_CORE,
-  type Device,
-  GENERATOR_CORE,
-  kernelForwarding,
-  lbd,
-  nftablesDnat,
-  nftablesOneCore,
-  xdpForward,
-} from './devices.ts';
+import { type Comparison, DEVICE_CORE, type Device, GENERATOR_CORE } from './devices.ts';
 import { type Load, load } from './measure.ts';
 import { missing } from './requirements.ts';
 import { makeSite, type Site } from './topology.ts';
@@ -23,10 +14,9 @@ export interface VethOptions {
   readonly milliseconds: number;
 }
 
-const DEVICES: readonly Device[] = [lbd, xdpForward, kernelForwarding, nftablesDnat, nftablesOneCore];
-
 /** Each device forwards the same traffic over veth in turn. Resolves with undefined where that is not possible. */
-export async function vethBench(options: VethOptions, print: (text: string) => void) {
+export async function vethBench(comparison: Comparison, options: VethOptions, print: (text: string) => void) {
+  const { devices, queues, base, cores } = comparison;
   const why = missing();
   if (why !== undefined) {
     print(`\nveth: skipped: ${why}`);
@@ -39,18 +29,18 @@ export async function vethBench(options: VethOptions, print: (text: string) => v
     const measured = await inTurn(
       options.rounds,
       ...(await Promise.all(
-        DEVICES.map(async (device) => {
-          const site = await makeSite(lab, generator, sink, device.name);
+        devices.map(async (device) => {
+          const site = await makeSite(lab, generator, sink, device.name, queues);
           await device.setUp?.(site);
           return () => turn(device, site, options);
         }),
       )),
     );
-    const results = DEVICES.map((device, i) => summarise(device, measured[i]!));
-    const compared = figures(results, options.flows);
+    const results = devices.map((device, i) => summarise(device, measured[i]!));
+    const compared = figures(results, comparison, options.flows);
     print(`\nover veth, ${options.flows} flows, 64-byte packets: medians of ${options.rounds} rounds (least to most)`);
-    print(`generator on core ${GENERATOR_CORE}, device on core ${DEVICE_CORE}\n`);
-    print(show(results, compared));
+    print(`${queues} ${queues === 1 ? 'queue' : 'queues'}: ${cores}\n`);
+    print(show(results, base, compared));
     return { results, figures: compared };
   } finally {
     await lab.destroy();
@@ -91,27 +81,27 @@ function summarise({ name, title }: Device, turns: readonly Load[]): DeviceResul
   };
 }
 
-/** Each device beside nftables, round by round. */
-function figures(results: readonly DeviceResult[], flows: number): Figure[] {
+/** Each device beside one of them, round by round. */
+function figures(results: readonly DeviceResult[], { name, base }: Comparison, flows: number): Figure[] {
   const rates = ({ turns }: DeviceResult) => turns.map(({ mpps }) => mpps);
-  const base = results.find(({ device }) => device === nftablesDnat.name)!;
+  const reference = results.find(({ device }) => device === base.name)!;
   return results
-    .filter((result) => result !== base)
+    .filter((result) => result !== reference)
     .map((result) => ({
-      name: `veth ${result.device} flows=${flows}`,
-      of: `${result.title} / ${base.title}`,
+      name: `${name} ${result.device} flows=${flows}`,
+      of: `${result.title} / ${reference.title}`,
       lessIsBetter: false,
-      ratio: ratios(rates(result), rates(base)),
+      ratio: ratios(rates(result), rates(reference)),
     }));
 }
 
-function show(results: readonly DeviceResult[], all: readonly Figure[]): string {
+function show(results: readonly DeviceResult[], base: Device, all: readonly Figure[]): string {
   const percent = (share: number) => `${fixed(share * 100, 0)}%`;
   const range = (values: Spread) => `${fixed(values.median, 2)} (${fixed(values.min, 2)} to ${fixed(values.max, 2)})`;
   return table(
-    ['', 'Mpps at the sink', 'sent', 'core 0', 'core 1', `/ ${nftablesDnat.title}`],
+    ['', 'Mpps at the sink', 'sent', 'core 0', 'core 1', `/ ${base.title}`],
     results.map((result) => {
-      const figure = all.find(({ name }) => name.startsWith(`veth ${result.device} `));
+      const figure = all.find(({ name }) => name.split(' ')[1] === result.device);
       return [
         result.title,
         range(result.mpps),

@@ -65,6 +65,15 @@ export const kernelForwarding: Device = {
   },
 };
 
+const kernelInPlace: Device = {
+  name: 'kernel-two',
+  title: 'kernel forwarding',
+  async setUp(site) {
+    await forward(site);
+    await routeVip(site);
+  },
+};
+
 export const nftablesDnat: Device = {
   name: 'nftables',
   title: 'nftables DNAT',
@@ -76,14 +85,18 @@ export const nftablesDnat: Device = {
 };
 
 /** The same on the generator's core: no packet changes cores, but generator and kernel share one. */
-export const nftablesOneCore: Device = {
-  name: 'nftables-one',
-  title: 'nftables DNAT, one core',
-  async setUp(site) {
-    await forward(site);
-    await dnat(site);
-  },
-};
+function nftablesWithSender(name: string, title: string): Device {
+  return {
+    name,
+    title,
+    async setUp(site) {
+      await forward(site);
+      await dnat(site);
+    },
+  };
+}
+const nftablesOneCore = nftablesWithSender('nftables-one', 'nftables DNAT, one core');
+const nftablesInPlace = nftablesWithSender('nftables-two', 'nftables DNAT');
 
 export const xdpForward: Device = {
   name: 'xdp-c',
@@ -109,13 +122,47 @@ export function lbdConfig({ client, server }: Site, flows: number): DaemonConfig
   };
 }
 
-export const lbd: Device = {
-  name: 'lbd',
-  title: 'lbd, AF_XDP',
-  async start(site, flows) {
-    const { dut, folder } = site;
-    const under = ['taskset', '-c', String(DEVICE_CORE)];
-    const daemon = await Daemon.start(dut, lbdConfig(site, flows), { folder, under });
-    return daemon.process;
-  },
+function lbdOn(cores: readonly number[], name: string, title: string, workers = 1): Device {
+  return {
+    name,
+    title,
+    async start(site, flows) {
+      const { dut, folder } = site;
+      const under = ['taskset', '-c', cores.join(',')];
+      const daemon = await Daemon.start(dut, { ...lbdConfig(site, flows), workers }, { folder, under });
+      return daemon.process;
+    },
+  };
+}
+
+export const lbd = lbdOn([DEVICE_CORE], 'lbd', 'lbd, AF_XDP');
+const lbdOneWorker = lbdOn([GENERATOR_CORE, DEVICE_CORE], 'lbd-one', 'lbd, one worker');
+const lbdTwoWorkers = lbdOn([GENERATOR_CORE, DEVICE_CORE], 'lbd-two', 'lbd, two workers', 2);
+
+/** Devices that get the same traffic in turn, on interfaces with so many queues. */
+export interface Comparison {
+  readonly name: 'veth' | 'veth2';
+  readonly queues: number;
+  readonly devices: readonly Device[];
+  /** What the others are measured by. */
+  readonly base: Device;
+  /** Who is where. */
+  readonly cores: string;
+}
+
+export const ONE_QUEUE: Comparison = {
+  name: 'veth',
+  queues: 1,
+  devices: [lbd, xdpForward, kernelForwarding, nftablesDnat, nftablesOneCore],
+  base: nftablesDnat,
+  cores: `generator on core ${GENERATOR_CORE}, device on core ${DEVICE_CORE}`,
+};
+
+/** The kernel forwards in the sender's system call, so on both cores, too. */
+export const TWO_QUEUES: Comparison = {
+  name: 'veth2',
+  queues: 2,
+  devices: [lbdTwoWorkers, lbdOneWorker, kernelInPlace, nftablesInPlace],
+  base: nftablesInPlace,
+  cores: `a generator for each queue, on cores ${GENERATOR_CORE} and ${DEVICE_CORE}; the device on both`,
 };

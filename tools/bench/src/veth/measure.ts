@@ -16,22 +16,26 @@ export interface Load {
 
 const WARM_UP_MS = 500;
 
-/** Lets the generator run on a site and counts what reaches the sink meanwhile. */
+/** Lets a generator for each queue run on a site, each on a core of its own, and counts what reaches the sink meanwhile. */
 export async function load(site: Site, flows: number, milliseconds: number): Promise<Load> {
-  const { generator, client, sink } = site;
-  const args = [generator.name, client.mac, generator.mac, VIP, String(VIP_PORT), String(flows)];
-  const blast = generator.namespace.spawn('taskset', ['-c', String(GENERATOR_CORE), await compile('blast'), ...args]);
+  const { generator, client, sink, queues } = site;
+  const target = [generator.name, client.mac, generator.mac, VIP, String(VIP_PORT)];
+  const blast = await compile('blast');
+  const blasts = Array.from({ length: queues }, (_, queue) => {
+    const args = [...target, Math.max(1, flows / queues), queue].map(String);
+    return generator.namespace.spawn('taskset', ['-c', String(GENERATOR_CORE + queue), blast, ...args]);
+  });
   try {
     await sleep(WARM_UP_MS);
     const before = reading(site);
     await sleep(milliseconds);
     const after = reading(site);
-    if (!blast.alive) throw new Error(`the generator ended: ${blast.output}`);
+    for (const { alive, output } of blasts) if (!alive) throw new Error(`a generator ended: ${output}`);
     const rate = (key: 'received' | 'sent') => (after[key] - before[key]) / ((after.time - before.time) * 1000);
     if (rate('received') === 0) throw new Error(`no packet went through ${site.dut.name} to ${sink.name}`);
     return { mpps: rate('received'), sentMpps: rate('sent'), cores: coreUse(before.cores, after.cores) };
   } finally {
-    await blast.stop();
+    await Promise.all(blasts.map((one) => one.stop()));
   }
 }
 

@@ -17,6 +17,8 @@ export interface Site {
   readonly generator: End;
   /** The sink's end; what arrives here is counted and dropped. */
   readonly sink: End;
+  /** Of each interface. */
+  readonly queues: number;
   /** For files of the device. */
   readonly folder: string;
 }
@@ -25,15 +27,23 @@ export interface Site {
  * Puts a namespace `name` between generator and sink. All servers are one interface of the sink, which answers nothing:
  * packets are dropped where they come in, before the kernel spends time on them, and so for all devices alike.
  */
-export async function makeSite(lab: Lab, generator: Namespace, sink: Namespace, name: string): Promise<Site> {
+export async function makeSite(
+  lab: Lab,
+  generator: Namespace,
+  sink: Namespace,
+  name: string,
+  queues = 1,
+): Promise<Site> {
   const dut = await lab.namespace(name);
   const [outside, client] = await lab.link(generator, dut, {
     a: { name: name },
     b: { name: 'client', addresses: ['10.10.1.1/24'] },
+    queues,
   });
   const [server, inside] = await lab.link(dut, sink, {
     a: { name: 'server', addresses: ['192.168.1.254/24'] },
     b: { name: name, mac: SINK_MAC },
+    queues,
   });
   await sink.exec('nft', ['-f', '-'], {
     input: `table netdev ${name} {
@@ -49,5 +59,5 @@ export async function makeSite(lab: Lab, generator: Namespace, sink: Namespace, 
     `neigh add 10.10.1.2 lladdr ${outside.mac} nud permanent dev client`,
   );
   for (const scope of ['all', 'client']) await dut.sysctl(`net.ipv4.conf.${scope}.rp_filter`, 0);
-  return { dut, client, server, generator: outside, sink: inside, folder: lab.folder };
+  return { dut, client, server, generator: outside, sink: inside, queues, folder: lab.folder };
 }
