@@ -55,8 +55,8 @@ const TRAP_WINDOW_MS = 60_000;
 
 /** Fewer packets from an input are not timed each time: reading the clock for each node would take a third of their time. */
 const TIMED_ALWAYS = 32;
-/** They are in one of so many breaths, which counts for all. A power of two. */
-const TIMED_SELDOM = 16;
+/** They are in one of so many breaths, which counts for all. So few that no percentile that people ask for sees the clock. */
+const TIMED_SELDOM = 256;
 
 /** A node trapped or threw. */
 export interface NodeFailure {
@@ -93,8 +93,9 @@ export class Runtime {
   readonly #since = new Float64Array(1);
   /** For how many vectors the one under way counts in the nodes' times: 0 if it is not timed. */
   #weight = 1;
-  /** Breaths with packets, modulo TIMED_SELDOM. */
-  #breaths = 0;
+  /** Breaths with packets before the next in which few of them are timed, and for how many that one counts. */
+  #untimed = 0;
+  #standsFor = 1;
   readonly #drop: number;
   readonly #onFailure: (failure: NodeFailure) => void;
   /** No node before this one has packets pending. */
@@ -156,14 +157,23 @@ export class Runtime {
         continue;
       }
       received += count;
-      this.#weight = count >= TIMED_ALWAYS ? 1 : this.#breaths === 0 ? TIMED_SELDOM : 0;
+      this.#weight = count >= TIMED_ALWAYS ? 1 : this.#untimed === 0 ? this.#standsFor : 0;
       if (this.tracer.active) this.#pick(input, vector, count);
       this.#handOver(this.#entry(input), vector, count);
       this.#account(input, count);
       this.#dispatch();
     }
-    if (received > 0) this.#breaths = (this.#breaths + 1) % TIMED_SELDOM;
+    if (received > 0) this.#countDown();
     return received;
+  }
+
+  #countDown(): void {
+    if (this.#untimed > 0) {
+      this.#untimed--;
+      return;
+    }
+    this.#untimed = TIMED_SELDOM - 1;
+    this.#standsFor = TIMED_SELDOM;
   }
 
   /** The node that an input node's packets go to. */

@@ -16,6 +16,8 @@ export interface LatencyOptions {
 
 /** Microseconds after an answer until the next packet goes: at once, and so long that whoever sleeps when idle is asleep. */
 const PAUSES = [0, 1000] as const;
+/** As over veth under load: V8 compiles a worker's loop when it has run for a while. */
+const WARM_UP_MS = 500;
 
 /** Round trips of one turn, microseconds. */
 export interface Trips {
@@ -72,6 +74,7 @@ export async function latencyBench(options: LatencyOptions, print: (text: string
 async function turn(device: Device, site: Site, milliseconds: number): Promise<Trips[]> {
   const running = await device.start?.(site, 1024);
   try {
+    await pingPong(site, WARM_UP_MS, 0);
     const trips: Trips[] = [];
     for (const pause of PAUSES) trips.push(await pingPong(site, milliseconds, pause));
     return trips;
