@@ -35,7 +35,15 @@ import {
   IP6_HOP_LIMIT,
   IP6_SOURCE,
 } from '@lbd/packet/src/layout.ts';
-import { stickyHash4, stickyHash6, stickySeed4, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
+import {
+  stickyHash4,
+  stickyHash6,
+  stickyHigh,
+  stickyKey,
+  stickyLow,
+  stickySeed4,
+  stickySeed6,
+} from '@lbd/sticky/assembly/hash.ts';
 import {
   stickyAs,
   stickyBucketAt,
@@ -167,9 +175,11 @@ const L4_AND_PROTOCOL: u32 = 0xffffff;
   const l4: usize = l4AndProtocol & 0xffff;
   const destination = six ? load<u64>(modelIp, IP6_DESTINATION) : <u64>load<u32>(modelIp, IP4_DESTINATION);
   const destinationLow: u64 = six ? load<u64>(modelIp, IP6_DESTINATION + 8) : 0;
-  const seed = six
-    ? stickySeed6(lb + LB_SECRET, modelIp + IP6_DESTINATION)
-    : stickySeed4(lb + LB_SECRET, <u32>destination);
+  const secret = lb + LB_SECRET;
+  const seed = six ? stickySeed6(secret, modelIp + IP6_DESTINATION) : stickySeed4(secret, <u32>destination);
+  const key = stickyKey(secret);
+  const high: u64 = six ? stickyHigh(secret) : 0;
+  const low: u64 = six ? stickyLow(secret) : 0;
   const port: u32 = load<u16>(modelIp + l4, 2);
   const hashed: u32 = isBySource(record) ? 0 : -1;
   const least: u32 = <u32>l4 + 4;
@@ -193,8 +203,8 @@ const L4_AND_PROTOCOL: u32 = 0xffffff;
     if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) break;
     if (<u32>load<u8>(ip + <usize>(six ? IP6_HOP_LIMIT : IP4_TTL)) < minTtl) break;
     const hash = six
-      ? stickyHash6(seed, ip + IP6_SOURCE, pair & hashed)
-      : stickyHash4(seed, load<u32>(ip, IP4_SOURCE), pair & hashed);
+      ? stickyHash6(seed, key, high, low, ip + IP6_SOURCE, pair & hashed)
+      : stickyHash4(seed, key, load<u32>(ip, IP4_SOURCE), pair & hashed);
     store<u32>(meta, hash, META_HASH);
     store<u32>(meta, vip, META_OPAQUE);
     stickyTouch(stickyBucketAt(sticky, mask, hash), mask, hash);

@@ -87,7 +87,7 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   v128.store(model, i32x4.splat(isBySource(record) ? 0 : -1), E.MODEL_PORTS_HASHED);
   v128.store(model, i32x4.splat(stickySeed4(lb + LB_SECRET, destination)), E.MODEL_SEED);
   v128.store(model, i32x4.splat(ETHERNET_BYTES), E.MODEL_ETHERNET_BYTES);
-  stickyConstants(model + E.MODEL_STICKY);
+  stickyConstants(model + E.MODEL_STICKY, lb + LB_SECRET);
   fourConstants(model + E.MODEL_FOUR);
   // ip4-input refuses a TTL of 0
   v128.store(model, i32x4.splat(max<u32>(load<u8>(record, VIP_MIN_TTL), 1)), E.MODEL_TTL);
@@ -128,9 +128,8 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
   const loopback = v128.load(model, E.MODEL_FOUR + FOUR_LOOPBACK);
   const unicast = v128.load(model, E.MODEL_FOUR + FOUR_UNICAST);
   const highByte = v128.load(model, E.MODEL_FOUR + FOUR_HIGH_BYTE);
-  const hashA = v128.load(model, E.MODEL_STICKY);
+  const keys = v128.load(model, E.MODEL_STICKY);
   const hashB = v128.load(model, E.MODEL_STICKY + 16);
-  const hashC = v128.load(model, E.MODEL_STICKY + 32);
   const mask = stickyMask(sticky);
   const table = i32x4.splat(<u32>stickyTouchBase(sticky, mask, data + E.EXPRESS_TOUCHED));
   const masks = i32x4.splat(stickyTouchMask(mask));
@@ -201,7 +200,7 @@ export function checkRun4(at: usize, end: usize, frames: usize, metadata: usize,
     const offset = v128.and(i32x4.add(places, ethernetBytes), half);
     v128.store(words, v128.or(offset, i32x4.shl(length, 16)), E.EXPRESS_PLACES);
     const portsHashed = v128.and(pairs, hashedPorts);
-    const hashes = stickyHashes4(seeds, source, portsHashed, hashA, hashB, hashC);
+    const hashes = stickyHashes4(seeds, source, portsHashed, keys, hashB);
     v128.store(words, hashes, E.EXPRESS_HASHES);
     stickyTouch4(table, masks, hashes);
   }

@@ -16,7 +16,7 @@ import {
   TCP_BYTES,
   UDP_BYTES,
 } from '@lbd/packet/src/layout.ts';
-import { stickyHash6, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
+import { stickyHash6, stickyHigh, stickyKey, stickyLow, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
 import { modelEthernet } from './express-model.ts';
@@ -73,9 +73,10 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
 /** Passes packets that are as the model; returns the place of the first that is not. For the others, hashes and places are written. */
 export function checkRun6(at: usize, end: usize, frames: usize, metadata: usize, data: usize, lb: usize): usize {
   const model = data + E.EXPRESS_MODEL;
-  const seed = stickySeed6(lb + LB_SECRET, model + E.MODEL_DESTINATION);
-  if (load<u32>(model, E.MODEL_PORTS_MASK) == 0) return allPorts(at, end, frames, metadata, data, seed);
-  return onePort(at, end, frames, metadata, data, seed);
+  const secret = lb + LB_SECRET;
+  const seed = stickySeed6(secret, model + E.MODEL_DESTINATION);
+  if (load<u32>(model, E.MODEL_PORTS_MASK) == 0) return allPorts(at, end, frames, metadata, data, secret, seed);
+  return onePort(at, end, frames, metadata, data, secret, seed);
 }
 function allPorts(
   at: usize,
@@ -83,9 +84,10 @@ function allPorts(
   frames: usize,
   metadata: usize,
   data: usize,
+  secret: usize,
   seed: u32,
 ): usize {
-  return pass(false, at, end, frames, metadata, data, seed);
+  return pass(false, at, end, frames, metadata, data, secret, seed);
 }
 function onePort(
   at: usize,
@@ -93,9 +95,10 @@ function onePort(
   frames: usize,
   metadata: usize,
   data: usize,
+  secret: usize,
   seed: u32,
 ): usize {
-  return pass(true, at, end, frames, metadata, data, seed);
+  return pass(true, at, end, frames, metadata, data, secret, seed);
 }
 
 // @ts-ignore: decorator
@@ -106,6 +109,7 @@ function onePort(
   frames: usize,
   metadata: usize,
   data: usize,
+  secret: usize,
   seed: u32,
 ): usize {
   const model = data + E.EXPRESS_MODEL;
@@ -119,6 +123,9 @@ function onePort(
   const least = load<u32>(model, E.MODEL_LEAST);
   const span = load<u32>(model, E.MODEL_MOST) - least;
   const minTtl = load<u32>(model, E.MODEL_TTL);
+  const key = stickyKey(secret);
+  const high = stickyHigh(secret);
+  const low = stickyLow(secret);
   for (let words = data + at; at < end; at += 4, words += 4) {
     const buffer: usize = load<u32>(words, E.EXPRESS_BUFFERS);
     // META_DATA and META_LENGTH, then META_RX and META_FLAGS
@@ -135,7 +142,7 @@ function onePort(
     if (length - least > span || length + ETHERNET_BYTES > (<u32>place >>> 16)) break;
     if (!goodSource6(ip + IP6_SOURCE)) break;
     if (perPort && <u32>load<u16>(ip, IP6_BYTES + 2) != port) break;
-    const hash = stickyHash6(seed, ip + IP6_SOURCE, load<u32>(ip, IP6_BYTES) & hashedPorts);
+    const hash = stickyHash6(seed, key, high, low, ip + IP6_SOURCE, load<u32>(ip, IP6_BYTES) & hashedPorts);
     store<u32>(words, hash, E.EXPRESS_HASHES);
     store<u32>(words, ((<u32>place & 0xffff) + ETHERNET_BYTES) | (length << 16), E.EXPRESS_PLACES);
   }

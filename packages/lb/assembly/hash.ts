@@ -3,7 +3,15 @@ import { hash8, search8 } from '@lbd/bihash/assembly/bihash8.ts';
 import { META_L4, META_LENGTH, META_PROTOCOL } from '@lbd/graph/src/layout.ts';
 import { flowHash4, flowHash6, flowHash6Sticky, flowKeyed } from '@lbd/maglev/assembly/flow-hash.ts';
 import { IP4_SOURCE, IP6_SOURCE, PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet/src/layout.ts';
-import { stickyHash4, stickyHash6, stickySeed4, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
+import {
+  stickyHash4,
+  stickyHash6,
+  stickyHigh,
+  stickyKey,
+  stickyLow,
+  stickySeed4,
+  stickySeed6,
+} from '@lbd/sticky/assembly/hash.ts';
 import { LB_HASH, LB_PORTS, LB_SECRET, LB_VIPS, VIP_FLAGS, VIP_SHIFT, VIP_SRC_IP_STICKY } from '../src/layout.ts';
 import { keyOfPort } from './port-key.ts';
 
@@ -65,8 +73,11 @@ export function stickyHashOf(lb: usize, ip: usize, meta: usize, record: usize): 
 }
 export function stickyHashOf4(lb: usize, addresses: u64, ports: u32, record: usize): u32 {
   const seed = stickySeed4(lb + LB_SECRET, <u32>(addresses >> 32));
-  return stickyHash4(seed, <u32>addresses, isBySource(record) ? 0 : ports);
+  return stickyHash4(seed, stickyKey(lb + LB_SECRET), <u32>addresses, isBySource(record) ? 0 : ports);
 }
 export function stickyHashOf6(lb: usize, addresses: usize, ports: u32, record: usize): u32 {
-  return stickyHash6(stickySeed6(lb + LB_SECRET, addresses + 16), addresses, isBySource(record) ? 0 : ports);
+  const secret = lb + LB_SECRET;
+  const seed = stickySeed6(secret, addresses + 16);
+  const hashed = isBySource(record) ? 0 : ports;
+  return stickyHash6(seed, stickyKey(secret), stickyHigh(secret), stickyLow(secret), addresses, hashed);
 }

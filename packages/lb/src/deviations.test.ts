@@ -167,10 +167,10 @@ describe.each(FAMILIES.map((f) => ({ what: `IPv${f.family}`, f })))('unlike VPP,
     const before = servers(packets);
     expect(bench.lb.vips()[0]!.counters).toMatchObject({ firstSession: 8, untracked: 0 });
     // Nothing of it changes when the new-flow table does.
-    await bench.lb.setWeight({ vip, address: f.servers[0]!, weight: 0, flush: false });
-    await bench.lb.setWeight({ vip, address: f.servers[1]!, weight: 0, flush: false });
+    for (const server of new Set(before.slice(0, 4))) {
+      await bench.lb.setWeight({ vip, address: f.servers[server - 1]!, weight: 0, flush: false });
+    }
     expect(servers(packets)).toEqual(before);
-    expect(before.some((server) => server < 3)).toBe(true);
   });
 
   it('removed ASs and VIPs linger on timers', async () => {

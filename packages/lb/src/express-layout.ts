@@ -37,10 +37,10 @@ export const MODEL_SUM = 208;
 export const MODEL_SEED = 224;
 /** Constants. V8 makes vectors of constants and parameters anew in each turn of a loop; those that are loaded it keeps. */
 export const MODEL_ETHERNET_BYTES = 240;
-/** Three vectors: see stickyConstants(). */
+/** Two vectors: see stickyConstants(). */
 export const MODEL_STICKY = 256;
 /** FOUR_ vectors of @lbd/fib. */
-export const MODEL_FOUR = 304;
+export const MODEL_FOUR = 288;
 /** The VIP of a run, as the sticky table has it, and the second. */
 export const EXPRESS_VIPS = 512;
 export const EXPRESS_NOWS = 528;

@@ -20,46 +20,26 @@ export const hashOfFlow = ({ src, dst, sport, dport }: FlowEnds): number =>
     ports: stickyPorts(sport, dport),
   });
 
-/**
- * Two flows with one hash, and as `wanted`, from anywhere to one port of these addresses in turn. The last rounds of the hash can
- * be undone: what is left is a word of the addresses, plus the ports.
- */
+/** Two flows with one hash, and as `wanted`, from anywhere to one port of these addresses in turn: of some 100,000, two have one by chance. */
 export function twinFlows(
   dsts: readonly string[],
   dport: number,
   wanted: (one: FlowEnds, other: FlowEnds) => boolean = () => true,
 ): [FlowEnds, FlowEnds] {
-  const words: number[] = [];
-  const list = Array.from({ length: 2000 }, (_, n) => {
+  const byHash = new Map<number, FlowEnds>();
+  for (let n = 0; n < 2 ** 20; n++) {
     const dst = dsts[n % dsts.length]!;
-    return { src: someAddress(n, dst.includes(':')), dst };
-  });
-  for (const [n, last] of list.entries()) {
-    words.push(undoneRounds(hashOfFlow({ ...last, sport: 0, dport })));
-    for (let before = 0; before < n; before++) {
-      // how much more the later one's ports must be: no more than a source port can make of it
-      const more = (words[before]! - words[n]!) | 0;
-      if (Math.abs(more) > 0xff00) continue;
-      const ports = more < 0 ? 0xff - more : 0xff;
-      const one = { ...list[before]!, sport: swapped(ports), dport };
-      const other = { ...last, sport: swapped(ports + more), dport };
-      if (wanted(one, other)) return [one, other];
-    }
+    const one = { src: someAddress(n, dst.includes(':')), dst, sport: 1024 + (n % 50_000), dport };
+    const hash = hashOfFlow(one);
+    const other = byHash.get(hash);
+    if (other && wanted(other, one)) return [other, one];
+    byHash.set(hash, one);
   }
   throw new Error('no two flows are as wanted');
 }
 function someAddress(n: number, six: boolean): string {
-  // not in a row: the words of such are as far from each other as can be
-  const word = Math.imul(n * n + 1, 0x85ebca6b) >>> 0;
-  if (six) return `2001:db8:${(word >>> 16).toString(16)}:${(word & 0xffff).toString(16)}::${(n + 1).toString(16)}`;
-  return `${1 + (word & 63)}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`;
-}
-const swapped = (word: number) => ((word & 255) << 8) | (word >>> 8);
-/** lowbias32, backwards. */
-function undoneRounds(hash: number): number {
-  let h = Math.imul(hash ^ (hash >>> 16), 0x43021123);
-  h = Math.imul(h ^ (h >>> 15) ^ (h >>> 30), 0x1d69e2a5);
-  return h ^ (h >>> 16);
+  if (six) return `2001:db8:${(n >>> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`;
+  return `${1 + (n >>> 16)}.${(n >>> 8) & 255}.${n & 255}.1`;
 }
 
 /** So many flows that have one own bucket, in a table of `buckets`. */

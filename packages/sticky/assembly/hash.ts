@@ -1,25 +1,23 @@
 /**
  * The hash by which a sticky table knows a flow, for kernels: of addresses as they lie in the header, and of `ports`, the u32 that
  * the first four bytes of the TCP or UDP header make, loaded little-endian (0: without ports). It decides nothing but places
- * in tables, so it is what is cheap to compute, for one packet or four at a time: two rounds of xor-shift and multiply (the
- * constants are Chris Wellons' lowbias32), over a seed that few packets differ in. `secret` is the address of two u64 that
- * nobody else should know, so that nobody can tell which bucket a flow has. It is not cryptographic: flows that have one hash can
- * be constructed without it (README.md).
+ * in tables, so it is what is cheap to compute, for one packet or four at a time: source and ports, a secret added to each, are
+ * multiplied (NH of UMAC, RFC 4418, section 5.2: two flows have one product with a probability of 2^-32, whatever they differ in),
+ * and the product is folded and mixed (the constant is of Chris Wellons' lowbias32). `secret` is the address of two u64 that
+ * nobody else should know: without them nobody can tell which bucket a flow has, nor which flows have one hash.
  */
 
 // @ts-ignore: decorator
 @inline const A: u32 = 0x9e3779b1;
 // @ts-ignore: decorator
 @inline const B: u32 = 0x7feb352d;
-// @ts-ignore: decorator
-@inline const C: u32 = 0x846ca68b;
 /** 2^64 divided by the golden ratio, and another odd word without a pattern. */
 // @ts-ignore: decorator
 @inline const WIDE: u64 = 0x9e3779b97f4a7c15;
 // @ts-ignore: decorator
 @inline const WIDE2: u64 = 0xd6e8feb86659fd93;
 
-/** What packets to one address have in common. `destination`: as loaded. */
+/** What is added to sources: packets to one address have it in common. `destination`: as loaded. */
 export function stickySeed4(secret: usize, destination: u32): u32 {
   return folded((<u64>destination ^ load<u64>(secret)) * WIDE);
 }
@@ -29,29 +27,49 @@ export function stickySeed6(secret: usize, destination: usize): u32 {
     (load<u64>(destination) ^ load<u64>(secret)) * WIDE + (load<u64>(destination, 8) ^ load<u64>(secret, 8)) * WIDE2,
   );
 }
+/** What is added to ports. */
 // @ts-ignore: decorator
-@inline export function stickyHash4(seed: u32, source: u32, ports: u32): u32 {
-  return mixed(seed ^ source, ports);
+@inline export function stickyKey(secret: usize): u32 {
+  return (load<u32>(secret, 12) ^ A) | 1;
 }
-/** `source`: where the 16 bytes are. */
+/** What the halves of an IPv6 source are multiplied by. Turned, so that no bit of the secret does here what it does in the seed. */
 // @ts-ignore: decorator
-@inline export function stickyHash6(seed: u32, source: usize, ports: u32): u32 {
-  return mixed(seed ^ folded(load<u64>(source) * WIDE + load<u64>(source, 8) * WIDE2), ports);
+@inline export function stickyHigh(secret: usize): u64 {
+  return (rotl<u64>(load<u64>(secret), 32) ^ WIDE) | 1;
 }
-/** Writes the constants of stickyHashes4(): three vectors. */
-export function stickyConstants(at: usize): void {
-  v128.store(at, i32x4.splat(A));
+// @ts-ignore: decorator
+@inline export function stickyLow(secret: usize): u64 {
+  return (rotl<u64>(load<u64>(secret, 8), 32) ^ WIDE2) | 1;
+}
+
+/** `seed`, `key`: of stickySeed4() and stickyKey(). */
+// @ts-ignore: decorator
+@inline export function stickyHash4(seed: u32, key: u32, source: u32, ports: u32): u32 {
+  return mixed(<u64>(source + seed) * <u64>(ports + key));
+}
+/** `source`: where the 16 bytes are. `high`, `low`: of stickyHigh() and stickyLow(). */
+// @ts-ignore: decorator
+@inline export function stickyHash6(seed: u32, key: u32, high: u64, low: u64, source: usize, ports: u32): u32 {
+  return mixed(<u64>(folded(load<u64>(source) * high + load<u64>(source, 8) * low) + seed) * <u64>(ports + key));
+}
+/** Writes the constants of stickyHashes4(): two vectors. */
+export function stickyConstants(at: usize, secret: usize): void {
+  v128.store(at, i32x4.splat(stickyKey(secret)));
   v128.store(at, i32x4.splat(B), 16);
-  v128.store(at, i32x4.splat(C), 32);
 }
-/** stickyHash4() of four packets to one address. `a`, `b`, `c`: of stickyConstants(), loaded before the loop: V8 would make them anew in each turn. */
+/** stickyHash4() of four packets to one address. `keys`, `b`: of stickyConstants(), loaded before the loop: V8 would make them anew in each turn. */
 // @ts-ignore: decorator
-@inline export function stickyHashes4(seeds: v128, sources: v128, ports: v128, a: v128, b: v128, c: v128): v128 {
-  let h = i32x4.mul(v128.xor(seeds, sources), a);
-  h = i32x4.add(v128.xor(h, i32x4.shr_u(h, 16)), ports);
+@inline export function stickyHashes4(seeds: v128, sources: v128, ports: v128, keys: v128, b: v128): v128 {
+  const x = i32x4.add(sources, seeds);
+  const y = i32x4.add(ports, keys);
+  const low = i64x2.extmul_low_i32x4_u(x, y);
+  const high = i64x2.extmul_high_i32x4_u(x, y);
+  let h = v128.xor(
+    v128.shuffle<u32>(low, high, 0, 2, 4, 6),
+    v128.shuffle<u32>(low, high, 1, 3, 5, 7),
+  );
   h = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 16)), b);
-  h = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), c);
-  return v128.xor(h, i32x4.shr_u(h, 16));
+  return v128.xor(h, i32x4.shr_u(h, 15));
 }
 
 // @ts-ignore: decorator
@@ -59,10 +77,8 @@ export function stickyConstants(at: usize): void {
   return <u32>(word ^ (word >> 32));
 }
 // @ts-ignore: decorator
-@inline function mixed(from: u32, ports: u32): u32 {
-  let h = from * A;
-  h = (h ^ (h >>> 16)) + ports;
+@inline function mixed(product: u64): u32 {
+  let h = folded(product);
   h = (h ^ (h >>> 16)) * B;
-  h = (h ^ (h >>> 15)) * C;
-  return h ^ (h >>> 16);
+  return h ^ (h >>> 15);
 }

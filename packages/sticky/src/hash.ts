@@ -16,6 +16,7 @@ export function stickyPorts(source: number, destination: number): number {
 }
 
 const MASK = 0xffffffffffffffffn;
+const HALF = 0xffffffffn;
 /** 2^64 divided by the golden ratio, and another odd word. */
 const WIDE = [0x9e3779b97f4a7c15n, 0xd6e8feb86659fd93n] as const;
 
@@ -35,8 +36,14 @@ export function stickyHash(secret: Uint8Array, { source, destination, ports }: S
     );
   }
   const key = words(secret);
-  const seed = folded(words(destination).map((word, i) => word ^ key[i]!));
-  return mixed(seed ^ (source.length === 4 ? Number(words(source)[0]) : folded(words(source))), ports);
+  const seed = folded(
+    words(destination).map((word, i) => word ^ key[i]!),
+    WIDE,
+  );
+  const multipliers = WIDE.map((wide, i) => (wide ^ (key[i]! >> 32n) ^ ((key[i]! & HALF) << 32n)) | 1n);
+  const from = source.length === 4 ? words(source)[0]! : BigInt(folded(words(source), multipliers));
+  const forPorts = (key[1]! >> 32n) ^ 0x9e3779b1n;
+  return mixed(((from + BigInt(seed)) & HALF) * ((BigInt(ports) + (forPorts | 1n)) & HALF));
 }
 
 /** Little-endian words of eight bytes; the last of four, if there are no more. */
@@ -47,16 +54,14 @@ function words(bytes: Uint8Array): bigint[] {
 }
 
 /** Words multiplied by an odd one each, added, and the halves of the sum folded into one. */
-function folded(list: readonly bigint[]): number {
-  const sum = list.reduce((total, word, i) => total + word * WIDE[i]!, 0n) & MASK;
-  return Number((sum ^ (sum >> 32n)) & 0xffffffffn);
+function folded(list: readonly bigint[], by: readonly bigint[]): number {
+  const sum = list.reduce((total, word, i) => total + word * by[i]!, 0n) & MASK;
+  return Number((sum ^ (sum >> 32n)) & HALF);
 }
 
-/** Two rounds; the constants of the second are those of Chris Wellons' lowbias32. */
-function mixed(from: number, ports: number): number {
-  let hash = Math.imul(from, 0x9e3779b1);
-  hash = (hash ^ (hash >>> 16)) + ports;
+/** The halves of a product folded into one; the constant is of Chris Wellons' lowbias32. */
+function mixed(product: bigint): number {
+  let hash = Number((product ^ (product >> 32n)) & HALF);
   hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
