@@ -63,8 +63,12 @@ export function bpfMapNextKey(map: number, key: Uint8Array | null, next: Uint8Ar
   return true;
 }
 
+const EAGAIN = 11;
 const EINVAL = 22;
 const EACCES = 13;
+
+/** A signal interrupts the verifier (EAGAIN), as a profiler's does; libbpf tries as often. */
+const LOAD_ATTEMPTS = 5;
 
 /**
  * Loads an XDP program and returns its file descriptor. The license is Apache-2.0: helpers for GPL programs only are out
@@ -73,8 +77,10 @@ const EACCES = 13;
  * @throws SystemError with the verifier's log in the message when it refused
  */
 export function bpfLoadXdp(name: string, instructions: Uint8Array): number {
-  const load = (log: Uint8Array | null) =>
-    addon().bpfProgramLoad(BPF_PROG_TYPE_XDP, instructions, 'Apache-2.0', name, BPF_XDP, log);
+  const load = (log: Uint8Array | null, attempts = LOAD_ATTEMPTS): number => {
+    const returned = addon().bpfProgramLoad(BPF_PROG_TYPE_XDP, instructions, 'Apache-2.0', name, BPF_XDP, log);
+    return returned === -EAGAIN && attempts > 1 ? load(log, attempts - 1) : returned;
+  };
   const returned = load(null);
   if (returned === -EACCES || returned === -EINVAL) {
     const log = new Uint8Array(1 << 20);

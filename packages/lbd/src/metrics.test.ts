@@ -25,3 +25,20 @@ it('has the pauses of each worker as a histogram whose buckets add up', async ()
     'lbd_worker_pause_seconds_count{worker="0"} 9',
   ]);
 });
+
+it('asks once for a page, and again for the next', async () => {
+  let asked = 0;
+  const vips = () => {
+    asked++;
+    return [];
+  };
+  const page = metricsPage({
+    lbd: { ...nothing, lb: { ...nothing.lb, vips } } as Lbd,
+    counters: () => [],
+    pauses: () => [],
+  });
+  await page();
+  expect(asked).toBe(1);
+  await page();
+  expect(asked).toBe(2);
+});

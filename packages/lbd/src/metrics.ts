@@ -28,11 +28,21 @@ export function metricsPage({ lbd, counters, pauses }: MetricSources): () => Pro
       },
     });
   };
-  const { dataplane, lb } = lbd;
+  // One page asks for each of these once: of many VIPs all of them take a while.
+  const asked = new Map<unknown, Promise<unknown>>();
+  const once =
+    <T>(ask: () => T | Promise<T>) =>
+    (): Promise<T> => {
+      if (!asked.has(ask)) asked.set(ask, Promise.resolve(ask()));
+      return asked.get(ask) as Promise<T>;
+    };
+  const runtime = once(() => lbd.dataplane.runtime());
+  const interfaces = once(() => lbd.dataplane.interfaces());
+  const vips = once(() => lbd.lb.vips());
+  const summary = once(() => lbd.lb.summary());
 
-  const workers =
-    (value: (w: Awaited<ReturnType<typeof dataplane.runtime>>['workers'][number]) => number) => async () =>
-      (await dataplane.runtime()).workers.map((w): Sample => [{ worker: w.worker }, value(w)]);
+  const workers = (value: (w: Awaited<ReturnType<typeof runtime>>['workers'][number]) => number) => async () =>
+    (await runtime()).workers.map((w): Sample => [{ worker: w.worker }, value(w)]);
   add(
     Gauge,
     'lbd_worker_free_buffers',
@@ -56,22 +66,22 @@ export function metricsPage({ lbd, counters, pauses }: MetricSources): () => Pro
 
   for (const [name, direction, unit, field] of INTERFACE_METRICS) {
     add(Counter, `lbd_interface_${name}_total`, `${unit} that ${direction} the interface`, async () =>
-      (await dataplane.interfaces()).map((i): Sample => [{ interface: i.name }, i[field]]),
+      (await interfaces()).map((i): Sample => [{ interface: i.name }, i[field]]),
     );
   }
   add(Gauge, 'lbd_interface_up', '1 if the interface is up', async () =>
-    (await dataplane.interfaces()).map((i): Sample => [{ interface: i.name }, i.up ? 1 : 0]),
+    (await interfaces()).map((i): Sample => [{ interface: i.name }, i.up ? 1 : 0]),
   );
 
   add(Counter, 'lbd_vip_packets_total', 'Packets to the VIP, by how their server was chosen', async () =>
-    (await lb.vips()).flatMap((vip): Sample[] => {
+    (await vips()).flatMap((vip): Sample[] => {
       const { existingSessions, firstSession, untracked, noServer } = vip.counters;
       const by = { existing: existingSessions, first: firstSession, untracked, no_server: noServer };
       return Object.entries(by).map(([choice, value]) => [{ ...vipLabels(vip), choice }, value]);
     }),
   );
   const servers = (value: (server: VipState['servers'][number]) => number) => async () =>
-    (await lb.vips()).flatMap((vip) =>
+    (await vips()).flatMap((vip) =>
       vip.servers.map((server): Sample => [{ ...vipLabels(vip), server: server.address }, value(server)]),
     );
   add(
@@ -94,14 +104,17 @@ export function metricsPage({ lbd, counters, pauses }: MetricSources): () => Pro
   );
 
   const sticky = (field: 'used' | 'capacity') => async () =>
-    (await lb.summary()).sticky.map((table): Sample => [{ worker: table.worker }, table[field]]);
+    (await summary()).sticky.map((table): Sample => [{ worker: table.worker }, table[field]]);
   add(Gauge, 'lbd_sticky_flows', 'Flows in the worker’s sticky table', sticky('used'));
   add(Gauge, 'lbd_sticky_capacity_flows', 'Flows that the worker’s sticky table has room for', sticky('capacity'));
   const sessions = (field: 'sessions' | 'capacity') => async () =>
-    (await lb.summary()).sessions.map((table): Sample => [{ table: table.name }, table[field]]);
+    (await summary()).sessions.map((table): Sample => [{ table: table.name }, table[field]]);
   add(Gauge, 'lbd_nat_sessions', 'NAT sessions', sessions('sessions'));
   add(Gauge, 'lbd_nat_capacity_sessions', 'NAT sessions that there is room for', sessions('capacity'));
-  return () => registry.metrics();
+  return () => {
+    asked.clear();
+    return registry.metrics();
+  };
 }
 
 /** prom-client's own histograms observe values one by one; the workers have counted already. */
