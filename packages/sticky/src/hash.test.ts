@@ -105,6 +105,9 @@ const flow4 = (source: number, sport = 40000, dport = 80): StickyFlow => ({
   destination: VIP4,
   ports: stickyPorts(sport, dport),
 });
+/** Of 256 VIPs, those that follow each other. */
+const toVip4 = (n: number, f: StickyFlow): StickyFlow => ({ ...f, destination: bytes(0x5a000001 + (n & 255)) });
+const toVip6 = (n: number, f: StickyFlow): StickyFlow => ({ ...f, destination: bytes(0x20010db8, 0x90, 0, n & 255) });
 const flow6 = (high: number, low: number, sport = 40000): StickyFlow => ({
   source: bytes(0x20010db8, 0x77, high, low),
   destination: VIP6,
@@ -121,12 +124,24 @@ const PATTERNS: Readonly<Record<string, (n: number, next: () => number) => Stick
   'an address of each /16': (n) => flow4((n << 16) + 1),
   'some addresses, some ports': (n) => flow4(0x0a000000 + (n >>> 8), 1024 + (n & 255)),
   'address and port counting together': (n) => flow4(0x0a000000 + n, 1024 + (n & 0x7fff)),
+  'one address after the other, to VIPs in turn': (n) => toVip4(n, flow4(0x0a000000 + n)),
+  'each address to each VIP': (n) => toVip4(n, flow4(0x0a000000 + (n >>> 8))),
+  'each address to each VIP, without ports': (n) => ({ ...toVip4(n, flow4(0x0a000000 + (n >>> 8))), ports: 0 }),
   'without ports': (n) => ({ ...flow4(0x0a000000 + n), ports: 0 }),
   random: (_, next) => flow4(next(), next() & 0xffff),
   'IPv6: one client, one port after the other': (n) => flow6(0, 1, n),
   'IPv6: one address of a /64 after the other': (n) => flow6(0, n),
   'IPv6: random addresses of a /64': (_, next) => flow6(next(), next()),
   'IPv6: an address of each /64': (n) => ({ ...flow6(0, 1), source: bytes(0x20010db8, n, 0, 1) }),
+  'IPv6: some addresses, some ports': (n) => flow6(0, n >>> 8, 1024 + (n & 255)),
+  'IPv6: 64 addresses of each of 1,024 /64, without ports': (n) => ({
+    ...flow6(0, 0),
+    source: bytes(0x20010db8, n >>> 6, 0, n & 63),
+    ports: 0,
+  }),
+  'IPv6: one address after the other, to VIPs in turn': (n) => toVip6(n, flow6(0, n)),
+  'IPv6: each address to each VIP': (n) => toVip6(n, flow6(0, n >>> 8)),
+  'IPv6: each address to each VIP, without ports': (n) => ({ ...toVip6(n, flow6(0, n >>> 8)), ports: 0 }),
   'IPv6: without ports': (n) => ({ ...flow6(0, n), ports: 0 }),
 };
 const SECRETS = [SECRET, new Uint8Array(16)];
@@ -220,6 +235,23 @@ describe('two flows that differ in a way that was chosen', () => {
     },
     60_000,
   );
+
+  it('do not have one hash: two bits of an IPv6 source', () => {
+    for (let bit = 0; bit < 128; bit++) {
+      for (let other = bit + 1; other < 128; other++) {
+        const next = random(bit * 128 + other + 1);
+        for (let i = 0; i < 8; i++) {
+          const key = Uint8Array.from({ length: 16 }, () => next() >>> 24);
+          const f = some(16)(next);
+          const source = f.source.map((byte, n) => {
+            const bits = [bit, other].filter((one) => one >>> 3 === n).map((one) => 1 << (one & 7));
+            return bits.reduce((sum, one) => sum ^ one, byte);
+          });
+          expect(kernelHash(key, { ...f, source }), `bits ${bit} and ${other}`).not.toBe(kernelHash(key, f));
+        }
+      }
+    }
+  });
 
   it('do not have one hash: halves of IPv6 sources that would make up for each other without the secret', () => {
     const [high, low] = [0x9e3779b97f4a7c15n, 0xd6e8feb86659fd93n];

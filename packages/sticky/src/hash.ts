@@ -15,7 +15,6 @@ export function stickyPorts(source: number, destination: number): number {
   return ((swapped(destination) << 16) | swapped(source)) >>> 0;
 }
 
-const MASK = 0xffffffffffffffffn;
 const HALF = 0xffffffffn;
 /** 2^64 divided by the golden ratio, and another odd word. */
 const WIDE = [0x9e3779b97f4a7c15n, 0xd6e8feb86659fd93n] as const;
@@ -36,32 +35,40 @@ export function stickyHash(secret: Uint8Array, { source, destination, ports }: S
     );
   }
   const key = words(secret);
-  const seed = folded(
-    words(destination).map((word, i) => word ^ key[i]!),
-    WIDE,
-  );
-  const multipliers = WIDE.map((wide, i) => (wide ^ (key[i]! >> 32n) ^ ((key[i]! & HALF) << 32n)) | 1n);
-  const from = source.length === 4 ? words(source)[0]! : BigInt(folded(words(source), multipliers));
-  const forPorts = (key[1]! >> 32n) ^ 0x9e3779b1n;
-  return mixed(((from + BigInt(seed)) & HALF) * ((BigInt(ports) + (forPorts | 1n)) & HALF));
+  const wide = WIDE.flatMap((word) => [word & HALF, word >> 32n]);
+  const from = words(source);
+  const to = words(destination);
+  const four = source.length === 4;
+  const seed = four
+    ? folded((to[0]! ^ key[0]! ^ (key[1]! << 32n)) * WIDE[0])
+    : BigInt(mixed(wordOf(to, xor(key, wide))));
+  const turned = [key[1]!, key[0]!, key[3]!, key[2]!];
+  const base = (four ? from[0]! : wordOf(from, xor(turned, [...wide.slice(2), ...wide.slice(0, 2)]))) + seed;
+  const forPorts = BigInt(ports) + ((key[3]! ^ 0x9e3779b1n) | 1n);
+  return mixed((base & HALF) * (forPorts & HALF));
 }
 
-/** Little-endian words of eight bytes; the last of four, if there are no more. */
+/** Little-endian words of four bytes. */
 function words(bytes: Uint8Array): bigint[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length === 4) return [BigInt(view.getUint32(0, true))];
-  return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+  return Array.from({ length: bytes.length / 4 }, (_, i) => BigInt(view.getUint32(i * 4, true)));
+}
+const xor = (a: readonly bigint[], b: readonly bigint[]) => a.map((word, i) => word ^ b[i]!);
+
+/** Of four words one: each has one added, products of two are added up (NH of UMAC), and that is multiplied once more. */
+function wordOf(four: readonly bigint[], added: readonly bigint[]): bigint {
+  const [a, b, c, d] = four.map((word, i) => (word + added[i]!) & HALF) as [bigint, bigint, bigint, bigint];
+  return (((a * b + c * d) * WIDE[0]) >> 32n) & HALF;
 }
 
-/** Words multiplied by an odd one each, added, and the halves of the sum folded into one. */
-function folded(list: readonly bigint[], by: readonly bigint[]): number {
-  const sum = list.reduce((total, word, i) => total + word * by[i]!, 0n) & MASK;
-  return Number((sum ^ (sum >> 32n)) & HALF);
+/** The halves of 64 bits folded into one. */
+function folded(word: bigint): bigint {
+  return (word ^ (word >> 32n)) & HALF;
 }
 
-/** The halves of a product folded into one; the constant is of Chris Wellons' lowbias32. */
+/** The constant is of Chris Wellons' lowbias32. */
 function mixed(product: bigint): number {
-  let hash = Number((product ^ (product >> 32n)) & HALF);
+  let hash = Number(folded(product));
   hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
