@@ -3,6 +3,16 @@ import { workerOf } from '@lbd/graph/assembly/abi.ts';
 import { INTERFACE_MAC, INTERFACE_SHIFT, WORKER_INTERFACES } from '@lbd/graph/src/layout.ts';
 import { MODEL_ETHERNET, MODEL_ETHERNET_MASK } from '../src/express-layout.ts';
 
+/** EtherTypes as loaded, little-endian; behind that of IPv6 the version, and which bits of the word that is. */
+// @ts-ignore: decorator
+@inline export const TYPE_IP4: u32 = 0x0008;
+// @ts-ignore: decorator
+@inline export const TYPE_IP6: u32 = 0xdd86;
+// @ts-ignore: decorator
+@inline export const VERSION6: u32 = 0x600000;
+// @ts-ignore: decorator
+@inline export const VERSION6_MASK: u32 = 0xf00000;
+
 /** The six bytes of a MAC address in the eight that are loaded. */
 const MAC: u64 = 0xffffffffffff;
 /** The bit of it that a group's address has set. */

@@ -38,11 +38,8 @@ import { stickyConstants, stickyHashes4, stickySeed4 } from '@lbd/sticky/assembl
 import { stickyMask, stickyTouch4, stickyTouchBase, stickyTouchMask } from '@lbd/sticky/assembly/sticky.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
-import { modelEthernet } from './express-model.ts';
+import { TYPE_IP4, modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
-
-/** EtherType of IPv4 as loaded, little-endian. */
-const TYPE_IP4: u32 = 0x0008;
 
 /** Writes what packets like this one have in common to EXPRESS_MODEL. Returns their VIP; 0 if they are not for one. */
 export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: usize): u32 {

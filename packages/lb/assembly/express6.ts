@@ -19,13 +19,8 @@ import {
 import { stickyHash6, stickyHigh, stickyKey, stickyLow, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
-import { modelEthernet } from './express-model.ts';
+import { TYPE_IP6, VERSION6, VERSION6_MASK, modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
-
-/** EtherType of IPv6 as loaded, little-endian; behind it the version. */
-const TYPE_IP6: u32 = 0xdd86;
-const VERSION: u32 = 0x600000;
-const VERSION_MASK: u32 = 0xf00000;
 
 /** As startRun4(). */
 export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: usize): u32 {
@@ -56,7 +51,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   store<u32>(run, IP6_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;
-  modelEthernet(node, model, rx, TYPE_IP6 | VERSION, 0xffff | VERSION_MASK);
+  modelEthernet(node, model, rx, TYPE_IP6 | VERSION6, 0xffff | VERSION6_MASK);
   store<u32>(model, rx, E.MODEL_RX);
   store<u32>(model, protocol, E.MODEL_PROTOCOL);
   v128.store(model, v128.load(ip, IP6_DESTINATION), E.MODEL_DESTINATION);

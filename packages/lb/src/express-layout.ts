@@ -65,8 +65,9 @@ export const EXPRESS_RUNS = EXPRESS_PLACES + WORDS;
 export const RUN_BYTES = 20;
 /** u32: its end, an address in the vector. */
 export const RUN_END = 0;
-/** u32: its VIP; 0 if it is left to the ordinary way. */
+/** u32: its VIP; 0 if it is left to the ordinary way; RUN_MANY if each packet has its own. */
 export const RUN_VIP = 4;
+export const RUN_MANY = 0xffffffff;
 /** u32: the DPO that its destination has. */
 export const RUN_DPO = 8;
 /** u32: META_L4 and META_PROTOCOL. */
@@ -74,18 +75,23 @@ export const RUN_L4 = 12;
 /** u32: not 0 if checksums that are partial are to be completed. */
 export const RUN_COMPLETES = 16;
 
-/** For groupByTarget(): u8 for each packet; u16 for each of 256 keys. */
-export const EXPRESS_KEYS = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
-export const EXPRESS_COUNTS = EXPRESS_KEYS + EXPRESS_PACKETS;
-export const EXPRESS_BYTES = EXPRESS_COUNTS + 512;
+/** Of packets to many VIPs, u32 each: META_L4 and META_PROTOCOL, 0 if it is left to the ordinary way. */
+export const MANY_L4 = EXPRESS_RUNS + EXPRESS_PACKETS * RUN_BYTES;
+/** Where its IP header is. */
+export const MANY_IP = MANY_L4 + WORDS;
+export const MANY_VIP = MANY_IP + WORDS;
+/** The DPO that its destination has. */
+export const MANY_DPO = MANY_VIP + WORDS;
+/** FIB6_ words that fib6LookupNext() of @lbd/fib remembers. */
+export const MANY_PREFIX = MANY_DPO + WORDS;
+export const EXPRESS_BYTES = MANY_PREFIX + 32;
 
-/** A vector may have so many runs, and one more for every so many packets that were taken: each costs a lookup. */
+/**
+ * A vector may have so many runs of packets to one VIP, and one more for every so many packets that were taken: each costs a
+ * lookup. If there are more, each packet is looked up.
+ */
 export const FREE_RUNS = 4;
 export const PACKETS_PER_RUN = 8;
-/** A vector is put in another order if so many packets then follow each other, on average. */
-export const PACKETS_PER_GROUP = 4;
-/** In place of PACKETS_PER_RUN, for such a vector. */
-export const PACKETS_PER_GROUPED_RUN = 2;
 
 /** Place of l4-checksum or l4-checksum6 among the features that it stands for. */
 export const STANDS_FOR_CHECKSUM = 0;

@@ -127,6 +127,11 @@ export function stickyFindHere(table: usize, hash: u32, vip: u32, now: u32): usi
 @inline export function stickyVips(vip: u32): v128 {
   return i32x4.splat(vip << VIP_SHIFT_OUT);
 }
+/** The same, of who has it in all four lanes. */
+// @ts-ignore: decorator
+@inline export function stickyVipsOf(vips: v128): v128 {
+  return i32x4.shl(vips, VIP_SHIFT_OUT);
+}
 /** A bit for each slot that has the flow's live entry; there is one at most. `nows`: the second, in all four lanes. */
 // @ts-ignore: decorator
 @inline export function stickyHits(bucket: usize, hash: u32, vips: v128, nows: v128): i32 {
