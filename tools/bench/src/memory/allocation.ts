@@ -62,7 +62,7 @@ export async function warmPath(name: string, flows: number, warmUp: number): Pro
   const of = CASES.find((one) => one.name === name);
   if (of === undefined) throw new Error(`no such case: ${name}`);
   const arena = Arena.create(MEMORY_BYTES);
-  const templates = new Templates(arena, flows, of.vipFamily);
+  const templates = new Templates(arena, flows, of.vipFamily, of.vips);
   const rig = await buildPath(arena, new Pool(arena, BUFFERS, templates.address, flows), of, templates);
   rig.pass(2 * flows + warmUp);
   return rig;

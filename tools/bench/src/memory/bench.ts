@@ -41,6 +41,8 @@ export async function memoryBench(options: MemoryOptions, print: (text: string) 
   const results: MemoryResult[] = [];
   for (const of of chosen(options.cases)) {
     for (const flows of options.flows) {
+      // Each VIP has a flow at least.
+      if (flows < (of.vips ?? 1)) continue;
       const result = await measure(of, flows, options);
       results.push(result);
       print(`\n${of.name}, ${flows} ${flows === 1 ? 'flow' : 'flows'}: ns per packet, by node\n`);

@@ -35,7 +35,7 @@ export class GraphPath {
   static async create(of: Case, flows: number): Promise<GraphPath> {
     const arena = Arena.create(MEMORY_BYTES);
     adviseHugePages(arena.memory.u8);
-    const templates = new Templates(arena, flows, of.vipFamily);
+    const templates = new Templates(arena, flows, of.vipFamily, of.vips);
     const pool = () => new Pool(arena, BUFFERS, templates.address, flows);
     const short = pool();
     const alone = await Rig.create(arena, new Graph().add(generatorNode(short, 'bench-sink'), sinkNode(short)), short);

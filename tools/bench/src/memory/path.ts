@@ -11,8 +11,8 @@ const NEW_FLOW_SLOTS = 16384;
 
 /**
  * lbd's own graph, all of it, between a generator and a sink; with the tables set up as the C reference has them: one VIP with
- * 256 servers, each a neighbour, and a sticky bucket for each flow. For replies there is one server, and all flows have
- * begun.
+ * 256 servers, each a neighbour, and a sticky bucket for each flow. Where there are more VIPs, all have these servers. For replies
+ * there is one server, and all flows have begun.
  */
 export async function buildPath(arena: Arena, pool: Pool, of: Case, templates: Templates): Promise<Rig> {
   const { flows } = templates;
@@ -33,18 +33,20 @@ export async function buildPath(arena: Arena, pool: Pool, of: Case, templates: T
     bed.route(ADDRESSES[family].clients, gateway);
   }
 
-  const prefix = `${ADDRESSES[of.vipFamily].vip}/${of.vipFamily === 4 ? 32 : 128}`;
-  const vip = of.perPort ? ({ prefix, protocol: 'udp', port: VIP_PORT } as const) : { prefix };
-  await balancer.addVip({
-    ...vip,
-    encap: of.encap,
-    type: 'clusterip',
-    ...(of.encap.startsWith('nat') ? { targetPort: TARGET_PORT } : {}),
-    ...(of.encap === 'l3dsr' ? { dscp: 7 } : {}),
-    newLen: NEW_FLOW_SLOTS,
-    srcIpSticky: false,
-  });
-  await balancer.addServers({ vip, addresses: servers, flush: false });
+  for (let n = 0; n < (of.vips ?? 1); n++) {
+    const prefix = `${ADDRESSES[of.vipFamily].vip(n)}/${of.vipFamily === 4 ? 32 : 128}`;
+    const vip = of.perPort ? ({ prefix, protocol: 'udp', port: VIP_PORT } as const) : { prefix };
+    await balancer.addVip({
+      ...vip,
+      encap: of.encap,
+      type: 'clusterip',
+      ...(of.encap.startsWith('nat') ? { targetPort: TARGET_PORT } : {}),
+      ...(of.encap === 'l3dsr' ? { dscp: 7 } : {}),
+      newLen: NEW_FLOW_SLOTS,
+      srcIpSticky: false,
+    });
+    await balancer.addServers({ vip, addresses: servers, flush: false });
+  }
   if (of.reply) {
     rig.pass(2 * flows + 1024);
     templates.fill(true);

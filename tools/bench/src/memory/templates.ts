@@ -10,11 +10,16 @@ export const VIP_PORT = 20000;
 export const TARGET_PORT = 3307;
 const CLIENT_PORT = 10000;
 
-/** Addresses of the benchmark: flow f comes from the first client's address plus f. IPv4 as in the C reference. */
+/** Addresses of the benchmark: flow f comes from the first client's address plus f. Less than 255 VIPs and servers. IPv4 as in the C reference. */
 export const ADDRESSES = {
-  4: { vip: '90.0.0.1', client: '1.0.0.0', clients: '1.0.0.0/8', server: (n: number) => `10.1.1.${n}` },
+  4: {
+    vip: (n: number) => `90.0.0.${n + 1}`,
+    client: '1.0.0.0',
+    clients: '1.0.0.0/8',
+    server: (n: number) => `10.1.1.${n}`,
+  },
   6: {
-    vip: '2001:db8:90::1',
+    vip: (n: number) => `2001:db8:90::${(n + 1).toString(16)}`,
     client: '2001:db8:1::',
     clients: '2001:db8:1::/48',
     server: (n: number) => `2001:db8:2::${n.toString(16)}`,
@@ -37,7 +42,7 @@ export class Templates {
   #vips: number;
   #renewed = 0;
 
-  /** @param vips so many VIPs (IPv4), one address after the other, take the flows in turn */
+  /** @param vips so many VIPs, one address after the other, take the flows in turn */
   constructor(arena: Arena, flows: number, family: 4 | 6 = 4, vips = 1) {
     this.address = arena.allocate('bench: templates', flows * TEMPLATE_BYTES);
     this.flows = flows;
@@ -51,7 +56,7 @@ export class Templates {
   fill(reply: boolean): void {
     const family = this.#family;
     const { vip, client, server } = ADDRESSES[family];
-    const ends = reply ? { src: server(0), dst: client } : { src: client, dst: vip };
+    const ends = reply ? { src: server(0), dst: client } : { src: client, dst: vip(0) };
     const ports = reply ? { sport: TARGET_PORT, dport: CLIENT_PORT } : { sport: CLIENT_PORT, dport: VIP_PORT };
     const headers = packet(
       ethernet({ dst: MAC, src: PEER_MAC }),
@@ -63,12 +68,13 @@ export class Templates {
     // The last four bytes of the client's address count the flows.
     const low = L3 + (family === 4 ? (reply ? 16 : 12) : reply ? 36 : 20);
     const first = new DataView(addressBytes(client).buffer).getUint32(family === 4 ? 0 : 12);
-    const firstVip = new DataView(headers.buffer, headers.byteOffset).getUint32(L3 + 16);
+    const lowOfVip = L3 + (family === 4 ? 16 : 36);
+    const firstVip = new DataView(headers.buffer, headers.byteOffset).getUint32(lowOfVip);
     for (let flow = 0; flow < this.flows; flow++) {
       const at = this.address + flow * TEMPLATE_BYTES;
       u8.set(headers, at);
       view.setUint32(at + low, first + flow);
-      if (this.#vips > 1) view.setUint32(at + L3 + 16, firstVip + (flow % this.#vips));
+      if (this.#vips > 1) view.setUint32(at + lowOfVip, firstVip + (flow % this.#vips));
       if (family === 4) view.setUint16(at + L3 + 10, headerChecksum(u8, at + L3));
     }
   }
