@@ -21,7 +21,14 @@ function natEncap(family: 4 | 6): Encap<NatHandles, NatOptions> {
     allocate: (arena, options, tables) => allocateNat(arena, family, options, tables[`fib${family}`]),
     nodes: natNodes,
     express: expressName(family),
-    features: [{ arc: `ip${family}-unicast`, node: in2outName(family), runsAfter: ['l4-checksum', 'l4-checksum6'] }],
+    features: [
+      {
+        arc: `ip${family}-unicast`,
+        node: in2outName(family),
+        runsAfter: ['l4-checksum', 'l4-checksum6'],
+        passesVips: true,
+      },
+    ],
     shortcuts: [{ node: in2outExpressName(family), instead: 'ethernet-input' }],
     control: (host, handles) => new NatControl(host, handles),
   });

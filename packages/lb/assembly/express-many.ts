@@ -37,7 +37,7 @@ import {
 import { stickyTouchAll } from '@lbd/sticky/assembly/sticky.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, LB_STICKY, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
-import { TYPE_IP4, TYPE_IP6, VERSION6, VERSION6_MASK, modelEthernet } from './express-model.ts';
+import { TYPE_IP4, TYPE_IP6, VERSION6, VERSION6_MASK, hasOthers, modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
 import { keyOfPort } from './port-key.ts';
 
@@ -69,9 +69,9 @@ function startInterface(six: bool, node: usize, data: usize, at: usize, end: usi
   const rx = load<u32>(metaOf(metadata, load<u32>(data + at, E.EXPRESS_BUFFERS)), META_RX);
   // an interface, and no flags behind it
   const features = rx < <u32>MAX_INTERFACES ? featuresOf(node, rx) : ~0;
-  store<u32>(run, features, E.RUN_COMPLETES);
+  store<u32>(run, features & featureBit(node, E.STANDS_FOR_CHECKSUM), E.RUN_COMPLETES);
   store<u32>(run, 0, E.RUN_VIP);
-  if ((features & ~featureBit(node, E.STANDS_FOR_CHECKSUM)) != 0) {
+  if (hasOthers(node, features)) {
     store<u32>(data + at, 0, E.MANY_L4);
     return at + 4;
   }

@@ -1,6 +1,6 @@
 /** What the runs of both families have in common. */
-import { workerOf } from '@lbd/graph/assembly/abi.ts';
-import { INTERFACE_MAC, INTERFACE_SHIFT, WORKER_INTERFACES } from '@lbd/graph/src/layout.ts';
+import { featureBit, workerOf } from '@lbd/graph/assembly/abi.ts';
+import { INTERFACE_MAC, INTERFACE_SHIFT, MAX_STANDS_FOR, WORKER_INTERFACES } from '@lbd/graph/src/layout.ts';
 import { MODEL_ETHERNET, MODEL_ETHERNET_MASK } from '../src/express-layout.ts';
 
 /** EtherTypes as loaded, little-endian; behind that of IPv6 the version, and which bits of the word that is. */
@@ -12,6 +12,13 @@ import { MODEL_ETHERNET, MODEL_ETHERNET_MASK } from '../src/express-layout.ts';
 @inline export const VERSION6: u32 = 0x600000;
 // @ts-ignore: decorator
 @inline export const VERSION6_MASK: u32 = 0xf00000;
+
+/** True if an interface has features, of featuresOf(), that the node does not stand for. */
+export function hasOthers(node: usize, features: u32): bool {
+  let own: u32 = 0;
+  for (let place: usize = 0; place < <usize>MAX_STANDS_FOR; place++) own |= featureBit(node, place);
+  return (features & ~own) != 0;
+}
 
 /** The six bytes of a MAC address in the eight that are loaded. */
 const MAC: u64 = 0xffffffffffff;

@@ -3,7 +3,7 @@
  * ip4-input, ip4-lookup and a choosing node do, one packet and one node after the other, it does in two loops over the
  * vector: check headers, hash, and touch the sticky table's lines; look there. It takes whole TCP and UDP packets to
  * VIPs, without options, not fragments, that the sticky table knows, on interfaces without features but l4-checksum, which it does,
- * too; all others it leaves untouched to ethernet-input. (packages/lbd/src/express.test.ts compares both ways.)
+ * too, and those that let such packets pass; all others it leaves untouched to ethernet-input. (packages/lbd/src/express.test.ts compares both ways.)
  */
 import { completeL4 } from '@lbd/fib/assembly/l4-checksum.ts';
 import { L4_CHECKSUM_COMPLETED } from '@lbd/fib/src/nodes/places.ts';

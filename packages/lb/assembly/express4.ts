@@ -38,7 +38,7 @@ import { stickyConstants, stickyHashes4, stickySeed4 } from '@lbd/sticky/assembl
 import { stickyMask, stickyTouch4, stickyTouchBase, stickyTouchMask } from '@lbd/sticky/assembly/sticky.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
-import { TYPE_IP4, modelEthernet } from './express-model.ts';
+import { TYPE_IP4, hasOthers, modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
 
 /** Writes what packets like this one have in common to EXPRESS_MODEL. Returns their VIP; 0 if they are not for one. */
@@ -50,7 +50,7 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   // an interface, and no flags behind it
   if (rx >= <u32>MAX_INTERFACES) return 0;
   const features = featuresOf(node, rx);
-  if ((features & ~featureBit(node, E.STANDS_FOR_CHECKSUM)) != 0) return 0;
+  if (hasOthers(node, features)) return 0;
   if (load<u16>(ethernet, ETHERNET_TYPE) != TYPE_IP4) return 0;
   const ip = ethernet + ETHERNET_BYTES;
   const protocol: u32 = load<u8>(ip, IP4_PROTOCOL);
@@ -67,7 +67,7 @@ export function startRun4(node: usize, data: usize, lb: usize, at: usize, run: u
   if (most < least) return 0;
   store<u32>(run, vip, E.RUN_VIP);
   store<u32>(run, dpo, E.RUN_DPO);
-  store<u32>(run, features, E.RUN_COMPLETES);
+  store<u32>(run, features & featureBit(node, E.STANDS_FOR_CHECKSUM), E.RUN_COMPLETES);
   store<u32>(run, IP4_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;

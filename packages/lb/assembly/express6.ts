@@ -19,7 +19,7 @@ import {
 import { stickyHash6, stickyHigh, stickyKey, stickyLow, stickySeed6 } from '@lbd/sticky/assembly/hash.ts';
 import * as E from '../src/express-layout.ts';
 import { LB_SECRET, VIP_MAX_LENGTH, VIP_MIN_TTL } from '../src/layout.ts';
-import { TYPE_IP6, VERSION6, VERSION6_MASK, modelEthernet } from './express-model.ts';
+import { TYPE_IP6, VERSION6, VERSION6_MASK, hasOthers, modelEthernet } from './express-model.ts';
 import { isBySource, vipOfPort, vipRecord } from './hash.ts';
 
 /** As startRun4(). */
@@ -30,7 +30,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   const rx = load<u32>(meta, META_RX);
   if (rx >= <u32>MAX_INTERFACES) return 0;
   const features = featuresOf(node, rx);
-  if ((features & ~featureBit(node, E.STANDS_FOR_CHECKSUM)) != 0) return 0;
+  if (hasOthers(node, features)) return 0;
   if (<u32>load<u16>(ethernet, ETHERNET_TYPE) != TYPE_IP6) return 0;
   const ip = ethernet + ETHERNET_BYTES;
   const protocol: u32 = load<u8>(ip, IP6_NEXT_HEADER);
@@ -47,7 +47,7 @@ export function startRun6(node: usize, data: usize, lb: usize, at: usize, run: u
   if (most < least) return 0;
   store<u32>(run, vip, E.RUN_VIP);
   store<u32>(run, dpo, E.RUN_DPO);
-  store<u32>(run, features, E.RUN_COMPLETES);
+  store<u32>(run, features & featureBit(node, E.STANDS_FOR_CHECKSUM), E.RUN_COMPLETES);
   store<u32>(run, IP6_BYTES | (protocol << 16), E.RUN_L4);
 
   const model = data + E.EXPRESS_MODEL;

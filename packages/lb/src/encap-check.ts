@@ -57,6 +57,11 @@ export function checkEncap<E extends Encap>(value: E): E {
     if (encap[field] !== undefined && typeof encap[field] !== 'function') refuse(field, encap[field], 'a function');
   }
   checkPairs('features', encap.features, 'arc', 'node', refuse);
+  for (const { passesVips } of (encap.features ?? []) as ReadonlyArray<{ passesVips?: unknown }>) {
+    if (passesVips !== undefined && typeof passesVips !== 'boolean') {
+      refuse('features.passesVips', passesVips, 'true, false, or left out');
+    }
+  }
   checkPairs('shortcuts', encap.shortcuts, 'node', 'instead', refuse);
   return value;
 }

@@ -67,6 +67,11 @@ describe('defineEncap', () => {
       { features: [{ arc: 'ip4-unicast' }] },
       /features \[{...}\]: must be a list of features/,
     ],
+    [
+      'features that pass VIPs perhaps',
+      { features: [{ arc: 'ip4-unicast', node: 'mine', passesVips: 'yes' }] },
+      /features.passesVips "yes": must be true, false, or left out/,
+    ],
     ['a schema that is none', { options: { type: 'object' } }, /options {...}: must be a Standard Schema/],
   ])('refuses %s', (_, change, message) => {
     expect(define(change)).toThrow(TypeError);

@@ -79,7 +79,7 @@ export interface Encap<State = any, Options = any> {
    */
   readonly express?: string;
   /** Nodes of it that are features of an interface, e.g. for return traffic. */
-  readonly features?: readonly Feature[];
+  readonly features?: readonly EncapFeature[];
   /**
    * Nodes of it that take usual packets on a shorter way than through the features, e.g. return traffic, before `ethernet-input`: they
    * get what the load balancer's own shortcuts do not take.
@@ -89,6 +89,15 @@ export interface Encap<State = any, Options = any> {
   readonly show?: (vip: VipSpec) => string;
   /** The control plane's side of an encap that keeps state of flows. */
   readonly control?: (host: EncapHost, state: State) => EncapControl;
+}
+
+/** A node of an encap on a feature arc. */
+export interface EncapFeature extends Feature {
+  /**
+   * It leaves packets to VIPs as they are, and does not count them: on interfaces that have it enabled, too, such packets take the
+   * shortcut, which goes past it. (Three of an arc at most; with more of them packets go the ordinary way.)
+   */
+  readonly passesVips?: boolean;
 }
 
 /** What the control side of a stateful encap works with. */

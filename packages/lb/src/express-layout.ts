@@ -93,7 +93,7 @@ export const EXPRESS_BYTES = MANY_PREFIX + 32;
 export const FREE_RUNS = 4;
 export const PACKETS_PER_RUN = 8;
 
-/** Place of l4-checksum or l4-checksum6 among the features that it stands for. */
+/** Place of l4-checksum or l4-checksum6 among the features that it stands for; those behind it have nothing to do with packets to VIPs. */
 export const STANDS_FOR_CHECKSUM = 0;
 
 /** Places of its next nodes; the members of the fan-out follow. */

@@ -3,6 +3,7 @@ export {
   ENCAP_API,
   type Encap,
   type EncapControl,
+  type EncapFeature,
   type EncapHost,
   type Family,
   type NoOptions,

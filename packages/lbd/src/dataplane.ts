@@ -62,12 +62,17 @@ export function buildGraph(plan: GraphPlan, { drivers, encaps }: GraphParts): Gr
   const typeOf = (node: string) => firstType + choosing.indexOf(node);
   setVipWords(words, typeOf);
   graph.add(
-    ...expressNodes(plan.lb, plan.tables, {
-      lb4: typeOf('lb4'),
-      'lb4-port': typeOf('lb4-port'),
-      lb6: typeOf('lb6'),
-      'lb6-port': typeOf('lb6-port'),
-    }),
+    ...expressNodes(
+      plan.lb,
+      plan.tables,
+      {
+        lb4: typeOf('lb4'),
+        'lb4-port': typeOf('lb4-port'),
+        lb6: typeOf('lb6'),
+        'lb6-port': typeOf('lb6-port'),
+      },
+      encaps.flatMap(({ features = [] }) => features),
+    ),
   );
   for (const shortcut of lbShortcuts) graph.shortcut(shortcut);
   encaps.forEach((encap, i) => {

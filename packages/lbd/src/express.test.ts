@@ -13,6 +13,8 @@ import {
   twoWorlds,
   WITH_FEATURE,
   WITH_NAT,
+  WITH_NAT_AND_CHECKSUM,
+  WITH_NAT_AND_OTHER,
   WITHOUT_MAC,
   type WorldOptions,
   type WorldVip,
@@ -91,7 +93,7 @@ const wrong: fc.Arbitrary<Spec['wrong']> = fc.oneof(
 
 /** Most packets of a burst go to one target, so that there are runs; or none is preferred. */
 const burst = fc
-  .tuple(fc.constantFrom(...TARGETS), fc.constantFrom(0, 0, WITH_FEATURE), fc.nat(3))
+  .tuple(fc.constantFrom(...TARGETS), fc.constantFrom(0, 0, WITH_FEATURE, WITH_NAT_AND_CHECKSUM), fc.nat(3))
   .chain(([target, rx, scattered]) =>
     fc
       .array(
@@ -105,7 +107,10 @@ const burst = fc
           flags: often('A', 'S', 'SA', 'FA', 'R'),
           payload: fc.nat(40),
           wrong,
-          rx: fc.oneof({ weight: 40, arbitrary: fc.constant(rx) }, fc.constantFrom(0, WITH_FEATURE, WITHOUT_MAC)),
+          rx: fc.oneof(
+            { weight: 40, arbitrary: fc.constant(rx) },
+            fc.constantFrom(0, WITH_FEATURE, WITHOUT_MAC, WITH_NAT),
+          ),
           ttl: often(64, 0, 1, 2, 255),
           sum: fc.boolean(),
         }),
@@ -180,7 +185,7 @@ describe('usual packets that go the short way', () => {
       expect(short.send(frames)).toHaveLength(64);
       expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([64 * i, 64]);
     }
-    // an interface with l4-checksum is for it, one with another feature is not
+    // an interface with l4-checksum or NAT's way back is for it, one with another feature is not
     const on = (rx: number) => {
       const mac = addressOf(macOf(rx));
       return frames.map(({ bytes }) => ({ bytes: Uint8Array.from([...mac, ...bytes.slice(6)]), rx }));
@@ -188,7 +193,10 @@ describe('usual packets that go the short way', () => {
     expect(short.send(on(WITH_FEATURE))).toHaveLength(64);
     expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([256, 64]);
     expect(short.send(on(WITH_NAT))).toHaveLength(64);
-    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([256, 128]);
+    expect(short.send(on(WITH_NAT_AND_CHECKSUM))).toHaveLength(64);
+    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([384, 64]);
+    short.send(on(WITH_NAT_AND_OTHER));
+    expect([short.packets('nat4-express'), short.packets('ethernet-input')]).toEqual([384, 128]);
   });
 
   // VIPs of both families, of one port and of all ports, whose flows are told apart by ports or by source addresses alone
@@ -267,7 +275,7 @@ describe('usual packets that go the short way', () => {
         .filter(([dst]) => dst.includes(':') === (family === 6))
         .map(([dst, protocol, dport]) => TARGETS.find((t) => t[0] === dst && t[1] === protocol && t[2] === dport)!);
       // Four packets of each interface in turn; one of them is for another host, but where there is no MAC address to tell.
-      const interfaces = [WITHOUT_MAC, 0, WITH_NAT, WITH_FEATURE];
+      const interfaces = [WITHOUT_MAC, 0, WITH_NAT, WITH_NAT_AND_OTHER, WITH_FEATURE];
       const specs = Array.from({ length: 256 }, (_, i) => ({
         ...{
           target: targets[i % targets.length]!,
@@ -276,10 +284,10 @@ describe('usual packets that go the short way', () => {
           flags: 'A',
           payload: 9,
         },
-        ...{ rx: interfaces[(i >> 2) % 4]!, wrong: i % 4 === 1 ? ('mac' as const) : ('' as const), ttl: 64, sum: true },
+        ...{ rx: interfaces[(i >> 2) % 5]!, wrong: i % 4 === 1 ? ('mac' as const) : ('' as const), ttl: 64, sum: true },
       }));
       const frames = specs.map(toVip);
-      const taken = specs.filter(({ rx, wrong }) => rx === WITHOUT_MAC || (rx !== WITH_NAT && wrong === ''));
+      const taken = specs.filter(({ rx, wrong }) => rx === WITHOUT_MAC || (rx !== WITH_NAT_AND_OTHER && wrong === ''));
       for (let turn = 0; turn < 2; turn++) {
         const ordinary = short.packets('ethernet-input');
         expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));

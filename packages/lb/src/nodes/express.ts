@@ -1,5 +1,6 @@
 import type { TableAddresses } from '@lbd/fib';
-import { type NodeDeclaration, type Shortcut, VECTOR_SIZE } from '@lbd/graph';
+import { MAX_STANDS_FOR, type NodeDeclaration, type Shortcut, VECTOR_SIZE } from '@lbd/graph';
+import type { EncapFeature } from '../encap.ts';
 import * as E from '../express-layout.ts';
 import { kernels } from '../kernels.ts';
 import { LB_ADJACENCIES } from '../layout.ts';
@@ -14,14 +15,27 @@ export const EXPRESS_FAN_OUT = 'encap-express';
 /** Places of the choosing nodes in the fan-out `dpo`. */
 export type ChooserTypes = Readonly<Record<'lb4' | 'lb4-port' | 'lb6' | 'lb6-port', number>>;
 
-/** The nodes of {@link lbShortcuts}. */
-export function expressNodes(lb: LbHandles, tables: TableAddresses, types: ChooserTypes): readonly NodeDeclaration[] {
+/**
+ * The nodes of {@link lbShortcuts}.
+ * @param features of encaps: interfaces may have those that let packets to VIPs pass
+ */
+export function expressNodes(
+  lb: LbHandles,
+  tables: TableAddresses,
+  types: ChooserTypes,
+  features: readonly EncapFeature[] = [],
+): readonly NodeDeclaration[] {
+  const passing = (arc: string) => features.filter((one) => one.passesVips && one.arc === arc).map(({ node }) => node);
   const node = (family: 4 | 6): NodeDeclaration => ({
     name: `lb${family}-express`,
     next: ['ethernet-input'],
     fanOut: EXPRESS_FAN_OUT,
     watches: `ip${family}-unicast`,
-    standsFor: [family === 4 ? 'l4-checksum' : 'l4-checksum6'],
+    // in the order of STANDS_FOR_
+    standsFor: [family === 4 ? 'l4-checksum' : 'l4-checksum6', ...passing(`ip${family}-unicast`)].slice(
+      0,
+      MAX_STANDS_FOR,
+    ),
     dataBytes: E.EXPRESS_BYTES,
     init: (memory, data, worker) => {
       memory.u32[(lb.blocks[worker]! + LB_ADJACENCIES) >>> 2] = tables.adjacencies;
