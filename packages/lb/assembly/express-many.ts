@@ -43,6 +43,8 @@ import { keyOfPort } from './port-key.ts';
 
 /** Of the first eight bytes of IPv4 those that usual packets have in common: version, header length, MF and fragment offset. */
 const FIXED: u64 = 0xff3f0000000000ff;
+/** 2^64 divided by the golden ratio. */
+const SPREAD: u64 = 0x9e3779b97f4a7c15;
 
 /**
  * Splits the vector into runs of packets that came in on one interface, and finds out which of them are usual packets to VIPs. `end`: four
@@ -159,26 +161,17 @@ function resolve6(data: usize, lb: usize, end: usize): u32 {
   const fib: usize = load<u32>(data, E.EXPRESS_FIB);
   const perPort = load<u32>(data, E.EXPRESS_PER_PORT);
   const allPorts = load<u32>(data, E.EXPRESS_ALL_PORTS);
-  const prefix = data + E.MANY_PREFIX;
-  // Packets to a VIP often follow each other.
-  let lastKey: u64 = 0;
-  let lastVip: u32 = 0;
+  store<u32>(data, 0, E.MANY_PREFIX + FIB6_LAST_AT);
+  memory.fill(data + E.MANY_VIPS_ASKED, 0, (six ? 48 : 16) << E.MANY_MEMO_BITS);
   let some: u32 = 0;
-  store<u32>(prefix, 0, FIB6_LAST_AT);
   for (let words = data, last = data + end; words < last; words += 4) {
     const l4 = load<u32>(words, E.MANY_L4);
     if (l4 == 0) continue;
     const ip: usize = load<u32>(words, E.MANY_IP);
-    const dpo = six ? fib6LookupNext(fib, ip + IP6_DESTINATION, prefix) : fib4Lookup(fib, ip + IP4_DESTINATION);
+    const dpo = six ? dpoOf6(data, fib, ip + IP6_DESTINATION) : fib4Lookup(fib, ip + IP4_DESTINATION);
     let vip = dpo & DPO_INDEX_MASK;
     if (dpo >> DPO_SHIFT == perPort) {
-      const port: u32 = load<u16>(ip + (six ? IP6_BYTES : IP4_BYTES), 2);
-      const key = keyOfPort(vip, l4 >>> 16, port);
-      if (key != lastKey) {
-        lastVip = vipOfPort(lb, vip, l4 >>> 16, port);
-        lastKey = key;
-      }
-      vip = lastVip;
+      vip = vipOf(data, lb, vip, l4 >>> 16, load<u16>(ip + (six ? IP6_BYTES : IP4_BYTES), 2));
     } else if (dpo >> DPO_SHIFT != allPorts) vip = 0;
     store<u32>(words, vip, E.MANY_VIP);
     store<u32>(words, dpo, E.MANY_DPO);
@@ -186,6 +179,34 @@ function resolve6(data: usize, lb: usize, end: usize): u32 {
     else some++;
   }
   return some;
+}
+
+/** Place of a key in a memo. */
+// @ts-ignore: decorator
+@inline function memoOf(key: u64): usize {
+  return <usize>((key * SPREAD) >> (64 - E.MANY_MEMO_BITS));
+}
+/** vipOfPort(), which another packet of the vector may have asked for. */
+// @ts-ignore: decorator
+@inline function vipOf(data: usize, lb: usize, group: u32, protocol: u32, port: u32): u32 {
+  const key = keyOfPort(group, protocol, port);
+  const memo = data + (memoOf(key) << 4);
+  if (load<u64>(memo, E.MANY_VIPS_ASKED) != key) {
+    store<u32>(memo, vipOfPort(lb, group, protocol, port), E.MANY_VIPS_ASKED + 8);
+    store<u64>(memo, key, E.MANY_VIPS_ASKED);
+  }
+  return load<u32>(memo, E.MANY_VIPS_ASKED + 8);
+}
+/** The DPO of a destination, which another packet of the vector may have asked for. That of ::, if nobody has, is none. */
+// @ts-ignore: decorator
+@inline function dpoOf6(data: usize, fib: usize, destination: usize): u32 {
+  const address = v128.load(destination);
+  const memo = data + (memoOf(load<u64>(destination) ^ load<u64>(destination, 8)) << 5);
+  if (v128.any_true(v128.xor(v128.load(memo, E.MANY_DPOS_ASKED), address))) {
+    store<u32>(memo, fib6LookupNext(fib, destination, data + E.MANY_PREFIX), E.MANY_DPOS_ASKED + 16);
+    v128.store(memo, address, E.MANY_DPOS_ASKED);
+  }
+  return load<u32>(memo, E.MANY_DPOS_ASKED + 16);
 }
 
 function hashes4(data: usize, lb: usize, end: usize): void {

@@ -84,7 +84,12 @@ export const MANY_VIP = MANY_IP + WORDS;
 export const MANY_DPO = MANY_VIP + WORDS;
 /** FIB6_ words that fib6LookupNext() of @lbd/fib remembers. */
 export const MANY_PREFIX = MANY_DPO + WORDS;
-export const EXPRESS_BYTES = MANY_PREFIX + 32;
+/** What a vector's packets have asked for so far, by a hash: 1 << MANY_MEMO_BITS times a VIP's key (u64) and the VIP (u32), 16 bytes. */
+export const MANY_VIPS_ASKED = MANY_PREFIX + 32;
+export const MANY_MEMO_BITS = 6;
+/** The same of IPv6 destinations: the address and its DPO (u32), 32 bytes. */
+export const MANY_DPOS_ASKED = MANY_VIPS_ASKED + (16 << MANY_MEMO_BITS);
+export const EXPRESS_BYTES = MANY_DPOS_ASKED + (32 << MANY_MEMO_BITS);
 
 /**
  * A vector may have so many runs of packets to one VIP, and one more for every so many packets that were taken: each costs a
