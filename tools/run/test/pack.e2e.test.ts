@@ -16,12 +16,13 @@ const packages = publishedPackages();
 
 describe('the packages, installed from their tarballs outside of the repository', () => {
   let home: string;
+  let tarballs: Map<string, string>;
 
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'lbd-pack-'));
     const project = join(home, 'project');
     mkdirSync(project);
-    const tarballs = await packAll(join(home, 'tarballs'));
+    tarballs = await packAll(join(home, 'tarballs'));
     writeFileSync(join(project, 'in.pcap'), capture());
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
     await install(project, tarballs.values());
@@ -30,6 +31,15 @@ describe('the packages, installed from their tarballs outside of the repository'
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 
   const node = (...args: string[]) => run(process.execPath, args, { cwd: join(home, 'project'), timeout: MINUTE });
+
+  it.each(packages.map(({ name }) => name))('%s: its tarball has what it needs, and no tests', async (name) => {
+    const { stdout } = await run('tar', ['--list', '--file', tarballs.get(name)!]);
+    const files = stdout.trim().split('\n');
+    expect(files).toEqual(expect.arrayContaining(['package/package.json', 'package/README.md', 'package/LICENSE']));
+    // Whatever package.json says, a file named README.anything is packed, in any folder. The template's tests are for who uses it.
+    const tests = /^package\/(?!template\/).*(\.test\.|\/testing\/|\.tsbuildinfo$)/;
+    expect(files.filter((file) => tests.test(file))).toEqual([]);
+  });
 
   it.each(packages.map(({ name }) => name))('%s can be imported', async (name) => {
     const script = `console.log(Object.keys(await import(${JSON.stringify(name)})).length)`;
