@@ -23,7 +23,7 @@ export interface PortInfo {
   readonly ifindex: number;
   /** How it was opened, for `show interface`: e.g. `native`, `generic`. */
   readonly mode: string;
-  /** Receive queues; queue q is served by worker q. */
+  /** Workers 0 to `queues` - 1 serve it. If the interface has more receive queues, the driver deals them out. */
   readonly queues: number;
   /** Senders behind it may leave L4 checksums to hardware that is not there: see INTERFACE_PARTIAL_CHECKSUMS. */
   readonly partialChecksums?: boolean;

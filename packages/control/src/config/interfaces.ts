@@ -6,7 +6,7 @@ const common = {
   queues: fields
     .integer(1, 64)
     .optional()
-    .describe('Receive queues to serve, each by a worker of its own; as many as there are workers unless told.'),
+    .describe('How many workers serve it, among whom its receive queues are dealt out; all workers unless told.'),
 };
 
 const file = (what: string) => fields.name(`the name of a ${what} file`);
@@ -25,7 +25,9 @@ export const interfaceSchema = z.discriminatedUnion(
         mode: fields
           .word('auto', 'native', 'generic')
           .default('auto')
-          .describe('Where the XDP program runs: in the network driver, behind it, or in the driver if it is able to.'),
+          .describe(
+            'Where the XDP program runs: in the network driver (native), behind it (generic), or in the driver if it is able to.',
+          ),
         'zero-copy': fields
           .word('auto', 'off', 'on')
           .optional()

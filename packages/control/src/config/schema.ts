@@ -86,7 +86,7 @@ export const configSchema = fields
     workers: fields
       .integer(1, 64)
       .default(1)
-      .describe('Worker threads; worker n serves receive queue n of each interface.'),
+      .describe('Worker threads, among which the receive queues of each interface are dealt out.'),
     memory: fields
       .size(64 * MIB, 4032 * MIB)
       .default(1024 * MIB)

@@ -92,12 +92,12 @@ function* properties(schema: Schema, path: string): Generator<string[]> {
   }
 }
 
-function allowedValues({ type, items, enum: words, minimum, maximum, properties }: Schema): string {
+function allowedValues({ type, items, enum: words, minimum, maximum }: Schema): string {
   if (words) return words.map((word) => `\`${word}\``).join(', ');
   if (type === 'array') return items?.type === 'string' ? 'list of text' : 'list';
   if (type === 'integer') return `${minimum} to ${maximum}`;
   if (type === 'boolean') return '`true`, `false`';
-  return properties ? 'mapping' : 'text';
+  return type === 'object' ? 'mapping' : 'text';
 }
 
 function defaultOf({ default: value, type }: Schema, required: boolean): string {
