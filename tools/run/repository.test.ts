@@ -111,6 +111,9 @@ function sources(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length));
 }
 
+/** Of the environment, or of a template. */
+const NO_CODES = new Set(['LBD_VERSION', 'LBD_SOCKET', 'LBD_STALL_SECONDS']);
+
 describe('the repository', () => {
   it.each(CHECKS)('$name', { timeout: 300_000 }, async ({ command }) => {
     const { code, output } = await check(command);
@@ -120,6 +123,24 @@ describe('the repository', () => {
   it('names every package in the README', () => {
     const readme = read('README.md');
     for (const { folder } of packages) expect(readme, folder).toContain(`(${folder})`);
+  });
+
+  it('says in the READMEs which codes errors have, and no others', () => {
+    const quoted = (text: string) => [...text.matchAll(/['`](LBD_[A-Z_]+)['`]/g)].map(([, code]) => code!);
+    const thrown = new Set<string>();
+    const named = new Set<string>();
+    for (const { folder } of published) {
+      const files = sources(join(folder, 'src')).filter((file) => !file.endsWith('.test.ts'));
+      const own = files.flatMap((file) => quoted(read(file)));
+      const readme = read(`${folder}/README.md`);
+      // `LBD_LB_VIP_EXISTS`, `_NO_VIP`, ...
+      const endings = [...readme.matchAll(/`(_[A-Z_]+)`/g)].map(([, ending]) => ending!);
+      for (const code of own) thrown.add(code);
+      for (const code of quoted(readme)) named.add(code);
+      for (const code of own) if (endings.some((ending) => code.endsWith(ending))) named.add(code);
+    }
+    const codes = (all: Set<string>) => [...all].filter((code) => !NO_CODES.has(code)).sort();
+    expect(codes(named)).toEqual(codes(thrown));
   });
 
   it('has no dead links in its documents', async () => {

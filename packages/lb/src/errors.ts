@@ -9,7 +9,6 @@ export type LbErrorCode =
   | 'LBD_LB_ENCAP'
   | 'LBD_LB_ENCAP_OPTIONS'
   | 'LBD_LB_INVALID'
-  | 'LBD_LB_UNSUPPORTED'
   | 'LBD_LB_FULL';
 
 /** An operation that was refused; nothing has changed. The message says what was wrong and what is allowed. */

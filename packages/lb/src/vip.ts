@@ -60,7 +60,7 @@ export function wideBytes(bytes: Uint8Array): Uint8Array {
 export function checkSpec(spec: VipSpec, encap: Encap): Prefix {
   const prefix = parsePrefix(spec.prefix);
   const where = vipName(spec);
-  const refuse = (code: 'LBD_LB_INVALID' | 'LBD_LB_FAMILY' | 'LBD_LB_UNSUPPORTED', why: string): never => {
+  const refuse = (code: 'LBD_LB_INVALID' | 'LBD_LB_FAMILY', why: string): never => {
     throw new LbError(code, `${where}: ${why}`);
   };
   if (!encap.vipFamilies.includes(prefix.family)) {
