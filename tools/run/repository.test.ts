@@ -152,6 +152,11 @@ describe('the repository', () => {
     }
   });
 
+  it('releases all packages under one version, which is what the template of encaps asks for', () => {
+    expect(JSON.parse(read('.changeset/config.json')).fixed).toEqual([['lbd', '@lbd/*']]);
+    expect([...new Set(published.map(({ manifest }) => manifest.version))]).toHaveLength(1);
+  });
+
   it('pins the tools it is built with', () => {
     for (const [name, version] of Object.entries(root.devDependencies!))
       expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
