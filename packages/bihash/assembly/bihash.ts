@@ -90,30 +90,6 @@ function lockBucket(bucket: usize): u64 {
   return load<u64>(pageIn(words, table, set, hash, log2PagesOf(word)));
 }
 
-/**
- * touch() for a whole vector of hashes (u32 at `hashes`), with room for `count` u32 at `scratch`. Two loops of few
- * instructions each, so that the processor has the misses of many keys under way at a time: a load holds up what follows
- * it once the reorder buffer is full, and WebAssembly has no prefetch.
- */
-// @ts-ignore: decorator
-@inline export function touchVector(words: u32, table: usize, hashes: usize, scratch: usize, count: i32): u64 {
-  const shift = load<u32>(table, TABLE_LOG2_BUCKETS);
-  for (let i: usize = 0; i < <usize>count << 2; i += 4) {
-    const hash = load<u32>(hashes + i);
-    const word = load<u64>(bucketOf(table, hash));
-    const page = (hash >> shift) & ((<u32>1 << log2PagesOf(word)) - 1);
-    // An empty bucket has address 0: a line that is always there.
-    store<u32>(scratch + i, <u32>setOf(word) + (page << pageShift(words)));
-  }
-  let sum: u64 = 0;
-  for (let i: usize = 0; i < <usize>count << 2; i += 4) {
-    const page: usize = load<u32>(scratch + i);
-    sum += load<u64>(page);
-    if (words > 1) sum += load<u64>(page, 64);
-  }
-  return sum;
-}
-
 /** Returns the key's value, or NONE. */
 // @ts-ignore: decorator
 @inline export function search(words: u32, table: usize, hash: u32, k0: u64, k1: u64, k2: u64, k3: u64, k4: u64): u64 {

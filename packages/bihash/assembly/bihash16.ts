@@ -1,6 +1,6 @@
 /** The bihash with keys of 16 bytes, two words, for kernels. Why readers need no lock: bihash.ts. */
 import { hashOf } from './hash.ts';
-import { put, remove, search, touch, touchVector } from './bihash.ts';
+import { put, remove, search, touch } from './bihash.ts';
 
 /** Hash of a key; the other functions want it, so that a vector's hashes can be computed once. */
 // @ts-ignore: decorator
@@ -11,10 +11,6 @@ import { put, remove, search, touch, touchVector } from './bihash.ts';
 // @ts-ignore: decorator
 @inline export function touch16(table: usize, hash: u32): u64 {
   return touch(2, table, hash);
-}
-/** touch16 for `count` hashes (u32 at `hashes`), with room for as many u32 at `scratch`: for large tables. */
-export function touchVector16(table: usize, hashes: usize, scratch: usize, count: i32): u64 {
-  return touchVector(2, table, hashes, scratch, count);
 }
 /** Returns the key's value, or NONE (2^64 - 1, of page.ts). */
 // @ts-ignore: decorator

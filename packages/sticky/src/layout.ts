@@ -28,9 +28,6 @@ export const BUCKET_AS = 48;
 export const VIP_MASK = 0xffff;
 export const AS_MASK = 0xffffff;
 
-/** The application server that is none. */
-export const NO_AS = 0;
-
 /** What lookup_vector counts, u64 each, at 8 times this; VPP's four counters. */
 export const COUNT_EXISTING = 0;
 export const COUNT_FIRST = 1;
