@@ -25,7 +25,7 @@ export class AfPacketControl implements DriverControl {
   #hider: Promise<Hider | string> | undefined;
 
   async open({ index, name, queues, options }: OpenOptions): Promise<OpenedPort> {
-    const { hide = true, receiveBuffer = 8 << 20 } = checkOptions(name, options);
+    const { hide = true, 'receive-buffer': receiveBuffer = 8 << 20 } = checkOptions(name, options);
     const sockets: PacketSocket[] = [];
     const close = (): void => {
       for (const socket of sockets.splice(0)) socket.close();

@@ -108,7 +108,7 @@ export interface DriverWorker {
 /** A driver, as a package exports it. */
 export interface Driver {
   readonly name: string;
-  /** JSON schema of the driver-specific options of a port, for the configuration file's published schema. */
+  /** JSON schema of the driver-specific options of a port; those of lbd's own drivers are in the configuration file's, too. */
   readonly options?: Readonly<Record<string, unknown>>;
   /** The driver's nodes: `<name>-input`, `<name>-output` (member of fan-out `output`), `<name>-punt` (of `punt`). */
   nodes(ports: readonly PortInfo[]): readonly NodeDeclaration[];

@@ -14,7 +14,10 @@ const file = (what: string) => fields.name(`the name of a ${what} file`);
 const ring = (what: string) =>
   fields.powerOfTwo(64, 32768).optional().describe(`Entries of the ${what} ring, a power of two; 2048 unless told.`);
 
-/** One schema for each driver; what is not common to all is passed on to the driver as its options. */
+/**
+ * One schema for each driver; what is not common to all is passed on to the driver as its options. The driver has a schema of its
+ * own for these (a test of lbd compares), since this package loads none.
+ */
 export const interfaceSchema = z.discriminatedUnion(
   'driver',
   [
@@ -71,11 +74,6 @@ export type InterfaceConfig = z.output<typeof interfaceSchema>;
 
 /** What the driver is to be told, beside the interface's name and queues. */
 export function driverOptions(config: InterfaceConfig): Record<string, unknown> {
-  const { name: _name, driver, queues: _queues, ...options } = config;
-  if (driver !== 'af_packet') return options;
-  return Object.fromEntries(Object.entries(options).map(([key, value]) => [camelCase(key), value]));
-}
-
-function camelCase(key: string): string {
-  return key.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  const { name: _name, driver: _driver, queues: _queues, ...options } = config;
+  return options;
 }
