@@ -64,6 +64,9 @@ describe.each(published)('$name', ({ folder, manifest, name }) => {
     expect(readme).toMatch(new RegExp(`npm install (--global )?${name}\\b`));
     expect(readme).toMatch(/```(ts|js|sh|yaml)\n/);
     expect(readme).toMatch(/not supported/i);
+    const [example = ''] = /```(?:ts|js)\n.*?```/s.exec(readme) ?? [];
+    const installed = [...readme.matchAll(/^ {4}npm install (.*)/gm)].flatMap(([, names]) => names!.split(' '));
+    for (const [, from] of example.matchAll(/ from '((?:@lbd\/)?[a-z-]+)'/g)) expect(installed).toContain(from);
   });
 
   it('pins what it depends on, and depends on what is published', () => {
