@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Lbd } from '@lbd/control';
 import { expect, it } from 'vitest';
 import { metricsPage } from './metrics.ts';
@@ -41,4 +42,12 @@ it('asks once for a page, and again for the next', async () => {
   expect(asked).toBe(1);
   await page();
   expect(asked).toBe(2);
+});
+
+it('has the metrics that the README names, and no others', async () => {
+  const page = await metricsPage({ lbd: nothing, counters: () => [], pauses: () => [] })();
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const named = [...readme.matchAll(/`(lbd_\w+)`/g)].map(([, name]) => name);
+  const served = [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect(named.sort()).toEqual(served.sort());
 });
