@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -226,9 +227,23 @@ describe('the control socket', () => {
     await expect(serveControl(fakeLbd(), { socket, version: '' })).rejects.toMatchObject({ code: 'LBD_SOCKET_IN_USE' });
     expect((await client.command('show version')).text).toContain('lbd');
     await server.close();
-    writeFileSync(socket, ''); // what a killed process leaves has no listener either
+    // What a killed process leaves has no listener.
+    const killed = createServer().listen(`${socket}.killed`);
+    await once(killed, 'listening');
+    renameSync(`${socket}.killed`, socket);
+    killed.close();
     await serve(fakeLbd());
     expect((await client.command('show version')).text).toContain('lbd');
+  });
+
+  it('does not take the place of a file that is no socket', async () => {
+    const socket = join(folder, 'precious');
+    writeFileSync(socket, 'keep');
+    await expect(serveControl(fakeLbd(), { socket, version: '' })).rejects.toMatchObject({
+      code: 'LBD_SOCKET',
+      message: `can't listen on ${socket}: it is there, and no socket`,
+    });
+    expect(readFileSync(socket, 'utf8')).toBe('keep');
   });
 
   it('says when nobody answers', async () => {

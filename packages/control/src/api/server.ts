@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
@@ -92,7 +92,9 @@ export async function serveControl(lbd: Lbd, options: ControlServerOptions): Pro
     if (await answers(socket)) {
       throw new ControlError('LBD_SOCKET_IN_USE', `another lbd answers on ${socket}: choose another control.socket`);
     }
-    rmSync(socket, { force: true }); // left behind by one that was killed
+    const there = lstatSync(socket, { throwIfNoEntry: false });
+    if (there && !there.isSocket()) throw new Error('it is there, and no socket');
+    if (there) rmSync(socket); // left behind by one that was killed
     await app.listen({ path: socket });
     chmodSync(socket, 0o660);
   } catch (error) {
