@@ -1,46 +1,23 @@
 /** What comes to a VIP of NAT beside packets with ports: later fragments, and ICMP errors about what its servers sent. */
-import { META_AS, META_HASH, META_L4, META_OPAQUE } from '@lbd/graph/src/layout.ts';
+import { META_AS } from '@lbd/graph/src/layout.ts';
+import { fragmentsServer } from '@lbd/lb/assembly/fragments.ts';
 import { clientPorts, quotationOf, quotedHasPorts, quotedIp, quotedProtocol } from '@lbd/lb/assembly/icmp.ts';
 import { AS_PORT, AS_SHIFT } from '@lbd/lb/src/layout.ts';
-import { IP4_PROTOCOL, IP6_FRAGMENT_BYTES } from '@lbd/packet/src/layout.ts';
-import {
-  KEY_FORWARD,
-  NAT_TABLE,
-  SESSION_AS,
-  SESSION_HASH,
-  SESSION_PROTOCOL,
-  SESSION_SEEN,
-} from '../src/layout.ts';
+import { KEY_FORWARD, NAT_TABLE, SESSION_AS } from '../src/layout.ts';
 import { NONE, hashKey, keyTail, searchKey } from './keys.ts';
 import { destinationAt, readdress, readdressError, requote, sourceAt } from './quote.ts';
-import { addressOfServer, clientOf, isLive, sessionAt, vipOf } from './session.ts';
-import { renew, same16 } from './translate.ts';
+import { addressOfServer, sessionAt } from './session.ts';
+import { same16 } from './translate.ts';
 
 /**
- * Sends a later fragment to the server of its datagram's session, else to the one that the choosing node says (META_AS): only
- * its address changes. META_OPAQUE may say the session.
+ * Sends a later fragment to the server that the first of its datagram went to, else to the one that the choosing node says (META_AS):
+ * only its address changes. META_OPAQUE may say a session, but where source addresses alone choose it may be another flow's
+ * of the same client.
  */
-export function readdressFragment(six: bool, nat: usize, servers: usize, meta: usize, ip: usize, now: u32): void {
-  const session = sessionAt(nat, load<u32>(meta, META_OPAQUE));
-  if (isOfFragment(six, session, meta, ip)) {
-    store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
-    renew(nat, session, load<u8>(session, SESSION_SEEN), now);
-  }
+export function readdressFragment(six: bool, lb: usize, servers: usize, meta: usize, ip: usize, now: u32): void {
+  const server = fragmentsServer(lb, ip, meta, now);
+  if (server != 0) store<u32>(meta, server, META_AS);
   readdress(six, ip, destinationAt(six), addressOfServer(six, servers, load<u32>(meta, META_AS)));
-}
-
-/** True if the session is that of a later fragment, as far as it tells: live, and of its addresses, protocol and hash. */
-function isOfFragment(six: bool, session: usize, meta: usize, ip: usize): bool {
-  // A fragment header names the protocol, unless other extension headers follow.
-  const l4 = ip + <usize>load<u16>(meta, META_L4);
-  const protocol: u32 = six ? load<u8>(l4 - IP6_FRAGMENT_BYTES) : load<u8>(ip, IP4_PROTOCOL);
-  return (
-    isLive(session) &&
-    load<u32>(session, SESSION_HASH) == load<u32>(meta, META_HASH) &&
-    <u32>load<u8>(session, SESSION_PROTOCOL) == protocol &&
-    sameAddress(six, clientOf(six, session), ip + sourceAt(six)) &&
-    sameAddress(six, vipOf(six, session), ip + destinationAt(six))
-  );
 }
 
 // @ts-ignore: decorator

@@ -17,8 +17,10 @@ import {
 } from '@lbd/graph/assembly/abi.ts';
 import { ALL, allRuns, sendRun } from '@lbd/graph/assembly/runs.ts';
 import {
+  FLAG_FIRST_FRAGMENT,
   META_AS,
   META_DPO,
+  META_FLAGS,
   META_HASH,
   META_L4,
   META_OPAQUE,
@@ -27,6 +29,7 @@ import {
   PROTOCOL_NONE,
 } from '@lbd/graph/src/layout.ts';
 import { serverOf, toServer } from '@lbd/lb/assembly/encap.ts';
+import { moveFragments } from '@lbd/lb/assembly/fragments.ts';
 import { setFlowState } from '@lbd/lb/assembly/state.ts';
 import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
 import {
@@ -220,7 +223,7 @@ function usual6(
 
 /**
  * Rewrites packets whose sessions are what META_OPAQUE says, and whose servers' DPOs are of one type, until one comes that
- * is otherwise or may open a session anew; returns its place.
+ * is otherwise, may open a session anew, or has later fragments; returns its place.
  */
 // @ts-ignore: decorator
 @inline function usual(
@@ -251,6 +254,7 @@ function usual6(
     const dpo = load<u32>(as, AS_DPO);
     if (dpo >> DPO_SHIFT != type) break;
     if (protocol == PROTOCOL_TCP && (load<u8>(l4, TCP_FLAGS) & TCP_SYN) != 0) break;
+    if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) break;
     translate(six, nat, session, as, ip, l4, protocol, now);
     store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
     store<u32>(meta, dpo, META_DPO);
@@ -263,7 +267,7 @@ function unusual(six: bool, node: usize, nat: usize, servers: usize, meta: usize
   const lb: usize = load<u32>(node + NODE_DATA, DATA_LB);
   const protocol: u32 = load<u8>(meta, META_PROTOCOL);
   if (protocol == PROTOCOL_NONE) {
-    readdressFragment(six, nat, servers, meta, ip, now);
+    readdressFragment(six, lb, servers, meta, ip, now);
   } else if (protocol == (six ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4)) {
     if (!translateError(six, nat, servers, meta, ip)) {
       reason(node, meta, NAT_NO_PORTS);
@@ -275,9 +279,13 @@ function unusual(six: bool, node: usize, nat: usize, servers: usize, meta: usize
     if (index <= 0) return NAT_NEXT_DROP;
     if (index <= <i32>HINT_INDEX) setFlowState(lb, meta, now, <u32>index);
     const session = sessionAt(nat, index);
+    const server = load<u32>(session, SESSION_AS);
+    if (server != load<u32>(meta, META_AS)) {
+      store<u32>(meta, server, META_AS);
+      if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) moveFragments(lb, ip, meta, now);
+    }
     const l4 = ip + <usize>load<u16>(meta, META_L4);
     translate(six, nat, session, asOf(servers, session), ip, l4, protocol, now);
-    store<u32>(meta, load<u32>(session, SESSION_AS), META_AS);
   }
   return toServer(node, meta, serverOf(servers, meta), fanoutOf(node));
 }

@@ -33,7 +33,6 @@ import {
   SESSION_DEAD,
   SESSION_EXPIRY,
   SESSION_FREE,
-  SESSION_HASH,
   SESSION_IP_DELTA,
   SESSION_L4_DELTA,
   SESSION_LIVE,
@@ -185,7 +184,6 @@ export function make(
   store<u32>(session, ports, SESSION_CLIENT_PORT);
   store<u8>(session, <u8>protocol, SESSION_PROTOCOL);
   store<u8>(session, <u8>seen, SESSION_SEEN);
-  store<u32>(session, hash, SESSION_HASH);
   store<u32>(session, now + load<u32>(nat + (<usize>seen << 2), NAT_TIMEOUTS), SESSION_EXPIRY);
   let result = CONFLICT;
   for (let attempt: u32 = 0; attempt < 32; attempt++) {

@@ -103,6 +103,42 @@ describe.each(FAMILIES)('fragments, $name', (f) => {
     expect(nat.counters()['other server taken']).toBeGreaterThan(1);
   });
 
+  // Where source addresses alone tell flows apart in the sticky table, that knows of a client's flows the last one.
+  describe('of one of several flows of a client that has them on several servers, for its address chooses', () => {
+    const BY_SOURCE = { protocol: 'udp', port: 5353, targetPort: 53 } as const;
+    const flow = (sport: number): Datagram => ({ ...query(0), dst: f.vip(3), sport, dport: BY_SOURCE.port, id: sport });
+    const whole = (sport: number) => {
+      const { src, dst, dport } = flow(sport);
+      return l4Packet(f, 'udp', { src, sport }, { dst, dport });
+    };
+    const destinations = (packets: readonly Uint8Array[]) =>
+      nat.send([...packets]).map(({ bytes }) => destinationOf(bytes));
+    let servers: string[];
+    beforeEach(async () => {
+      const vip = nat.vip(3, BY_SOURCE, { srcIpSticky: true });
+      await nat.add(vip);
+      const [one] = destinations([whole(1000)]);
+      nat.lb.now += 60_000;
+      await nat.lb.lb.setWeight({ vip, address: one!, weight: 0, flush: false });
+      const [other] = destinations([whole(2000)]);
+      expect(other).not.toBe(one);
+      servers = [one!, other!];
+      expect(destinations([whole(1000), whole(2000)])).toEqual(servers);
+    });
+
+    it.each([0, 1])('go where their flow is: %i', (n) => {
+      const [mine, others] = n === 0 ? [1000, 2000] : [2000, 1000];
+      const [pieces] = fragments(f, [flow(mine)]);
+      expect(destinations([whole(others)])).toEqual([servers[1 - n]]);
+      expect(destinations(pieces!)).toEqual(pieces!.map(() => servers[n]));
+      // one by one, with the other flow's between
+      for (const piece of pieces!) {
+        expect(destinations([piece])).toEqual([servers[n]]);
+        expect(destinations([whole(others)])).toEqual([servers[1 - n]]);
+      }
+    });
+  });
+
   it('of servers come from the VIP, as scapy would have cut what the client gets', () => {
     const servers = NUMBERS.map(open);
     const datagrams = fragments(

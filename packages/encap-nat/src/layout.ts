@@ -49,9 +49,7 @@ export const SESSION_STATE = 48;
 export const SESSION_IP_DELTA = 52;
 /** u16: what the server's address and port in place of the VIP's add to the complement of the L4 checksum. */
 export const SESSION_L4_DELTA = 54;
-/** u32: META_HASH of the flow that the session was made for. */
-export const SESSION_HASH = 56;
-/** u32, of a free session, in the place of the hash: index of the next free one. */
+/** u32, of a free session: index of the next free one. */
 export const SESSION_NEXT = 56;
 /** u32: written to bring the record's line near; means nothing. */
 export const SESSION_TOUCHED = 60;

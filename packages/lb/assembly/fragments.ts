@@ -71,6 +71,19 @@ export function findFragments(lb: usize, ip: usize, meta: usize, now: u32): u64 
   return find(lb, ip, meta, now, FRAGMENTS_ENCAP);
 }
 
+/**
+ * An encap sends the first fragment of a client's datagram to another server, META_AS now, than the choosing node said. Call it
+ * before rewriting; the others' is then fragmentsServer().
+ */
+export function moveFragments(lb: usize, ip: usize, meta: usize, now: u32): void {
+  rememberChoice(lb, ip, meta, now);
+}
+
+/** Index of the server that the first fragment of a client's datagram went to; 0 if that is not known. Call it before rewriting. */
+export function fragmentsServer(lb: usize, ip: usize, meta: usize, now: u32): u32 {
+  return choiceServer(findChoice(lb, ip, meta, now));
+}
+
 // ---- For the choosing nodes --------------------------------------------------------------------------------------------
 
 /**

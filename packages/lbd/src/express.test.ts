@@ -159,6 +159,7 @@ describe('usual packets that go the short way', () => {
                 expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));
             }
             expect(leftBehind(short, options)).toEqual(leftBehind(long, options));
+            expect(short.sessions()).toEqual(long.sessions());
             long.bench.runtime.tracer.take();
           }
         }),
@@ -173,6 +174,40 @@ describe('usual packets that go the short way', () => {
     },
     60_000,
   );
+
+  // Seconds lie between a flow's packets, so that the sessions say which of them lived longer for what.
+  it('leave the same sessions behind where a client has several flows, and fragments of them', async () => {
+    const { short, long } = await twoWorlds(VIPS);
+    const targets = TARGETS.filter(([dst]) => dst === '90.0.1.1' || dst === '2001:db8:90::1');
+    const few = fc.array(
+      fc.record<Spec>({
+        target: fc.constantFrom(...targets),
+        client: fc.nat(1),
+        sport: fc.integer({ min: 1024, max: 1027 }),
+        flags: often('A', 'S', 'SA', 'FA', 'R'),
+        payload: fc.nat(40),
+        wrong: fc.constantFrom('', '', '', 'first fragment', 'later fragment'),
+        rx: fc.constant(0),
+        ttl: fc.constant(64),
+        sum: fc.boolean(),
+      }),
+      { minLength: 3, maxLength: 10, size: 'max' },
+    );
+    fc.assert(
+      fc.property(fc.array(few, { minLength: 20, maxLength: 40, size: 'max' }), (bursts) => {
+        for (const specs of bursts) {
+          const frames = specs.map(toVip);
+          expect(sorted(short.send(frames))).toEqual(sorted(long.send(frames)));
+          expect(sorted(short.pass(3000))).toEqual(sorted(long.pass(3000)));
+          expect(leftBehind(short)).toEqual(leftBehind(long));
+          expect(short.sessions()).toEqual(long.sessions());
+          long.bench.runtime.tracer.take();
+        }
+      }),
+      { numRuns: 35, endOnFailure: true },
+    );
+    expect(short.packets('nat4-express')).toBeGreaterThan(200);
+  }, 60_000);
 
   const usual = (target: Spec['target'], client: number, sport: number) =>
     toVip({ target, client, sport, flags: 'A', payload: 9, wrong: '', rx: 0, ttl: 64, sum: true });

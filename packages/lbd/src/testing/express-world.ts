@@ -295,7 +295,7 @@ export class ExpressWorld {
     return this.#states.slice(0, 2).map((state) => this.#recordsOf(state as NatHandles));
   }
 
-  /** Of a family: all of their records but which one, when its line was touched, and the hash of its first packet. */
+  /** Of a family: all of their records but which one, and when its line was touched. */
   #recordsOf({ sessions, capacity }: NatHandles): string[] {
     const { u8, u32 } = this.bench.arena.memory;
     const records: string[] = [];
