@@ -138,8 +138,9 @@ export function nat_end(nat: usize, index: u32): bool {
   if (atomic.cmpxchg<u32>(session, SESSION_LIVE, SESSION_DEAD, SESSION_STATE) != SESSION_LIVE) return false;
   const six = load<u32>(nat, NAT_SIX) != 0;
   const table: usize = load<u32>(nat, NAT_TABLE);
-  deleteKey(six, table, clientOf(six, session), vipOf(six, session), forwardTail(session));
+  // The reverse key first: who does not find the flow makes it a session at once, which wants that key.
   deleteReverse(six, nat, table, session);
+  deleteKey(six, table, clientOf(six, session), vipOf(six, session), forwardTail(session));
   atomic.sub<u32>(nat, 1, NAT_LIVE);
   return true;
 }
@@ -194,7 +195,7 @@ export function make(
     }
     server = load<u32>(newFlow + (<usize>((hash + 1 + attempt) & mask) << 2));
   }
-  if (result < 0) {
+  if (result != index) {
     nat_free(nat, index);
     return result;
   }
@@ -236,7 +237,10 @@ export function exchange(six: bool, gone: usize, come: usize): u64 {
   return sum;
 }
 
-/** Enters the reverse key; ends a session that has it but is over. Returns the index, NO_ROOM or CONFLICT. */
+/**
+ * Enters the reverse key; ends a session that has it but is over. Returns the index, NO_ROOM or CONFLICT; the index of the other session
+ * if it is of the very same flow: another worker has made it meanwhile.
+ */
 function claimReverse(six: bool, nat: usize, table: usize, session: usize, index: u32, now: u32): i32 {
   const server = serverOf(six, load<u32>(nat, NAT_SERVERS), session);
   const client = clientOf(six, session);
@@ -255,10 +259,16 @@ function claimReverse(six: bool, nat: usize, table: usize, session: usize, index
     if (other == NONE) continue;
     const rival = sessionAt(nat, <usize>other);
     const over = <i32>(load<u32>(rival, SESSION_EXPIRY) - now) <= 0 || isClosed(load<u8>(rival, SESSION_SEEN));
+    // One that another worker is ending is good enough for this packet.
+    if ((!over || !nat_end(nat, <u32>other)) && sameVip(six, session, rival)) return <i32>other;
     if (!over) return CONFLICT;
-    nat_end(nat, <u32>other);
   }
   return CONFLICT;
+}
+/** True if the clients of two sessions used the same address and port. */
+function sameVip(six: bool, a: usize, b: usize): bool {
+  if (load<u16>(a, SESSION_VIP_PORT) != load<u16>(b, SESSION_VIP_PORT)) return false;
+  return memory.compare(vipOf(six, a), vipOf(six, b), six ? 16 : 4) == 0;
 }
 
 /**
