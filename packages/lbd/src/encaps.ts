@@ -50,11 +50,23 @@ export async function probePlugins({ plugins, encaps, memory }: LbdConfig): Prom
   for (const plugin of plugins) await probePlugin({ plugin, options: encaps, memory });
 }
 
+/** VIPs have encaps that there are. @throws ControlError LBD_CONFIG_INVALID, with a line for each VIP whose encap is not one */
+export function checkVipEncaps({ vips }: LbdConfig, encaps: readonly { readonly name: string }[]): void {
+  const known = encaps.map(({ name }) => name);
+  const lines = vips.flatMap(({ vip }, i) =>
+    known.includes(vip.encap)
+      ? []
+      : [`configuration: vips[${i}].encap: ${vip.encap} is not available; available are: ${known.join(', ')}`],
+  );
+  if (lines.length > 0) throw new ControlError('LBD_CONFIG_INVALID', lines.join('\n'));
+}
+
 /**
  * What each encap is told by the configuration, as its own schema has it, in the order of the encaps.
  * @throws ControlError LBD_CONFIG_INVALID
  */
 export async function configuredOptions(encaps: readonly Encap[], config: LbdConfig): Promise<unknown[]> {
+  checkVipEncaps(config, encaps);
   const unknown = Object.keys(config.encaps).find((name) => !encaps.some((encap) => encap.name === name));
   if (unknown !== undefined) {
     const known = encaps.map(({ name }) => name).join(', ');

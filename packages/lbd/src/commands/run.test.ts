@@ -1,4 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { ControlClient } from '@lbd/control';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Captures, until } from '../testing/captures.ts';
@@ -78,6 +80,43 @@ describe('lbd', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/"keys":\["workers"\].*after a restart/);
     expect(stdout).toMatch(/unknown key.*frob.*nothing was changed/);
+  });
+
+  it('changes nothing on SIGHUP if a VIP has an encap that there is not, and says so when it checks the file', async () => {
+    const { child, ended } = await start();
+    const before = (await client.command('show lb vips verbose')).text;
+    const vip = { prefix: '10.10.2.2/32', protocol: 'tcp', port: 8080, encap: 'nat44', target_port: 80 };
+    const file = captures.writeConfig({ vips: [vip] });
+    const checked = await captures.run('lbd', ['--check-config', '--config', file]);
+    expect(checked).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/vips\[0\]\.encap: nat44 is not/),
+    });
+    child.kill('SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect((await client.command('show lb vips verbose')).text).toBe(before);
+    child.kill('SIGTERM');
+    expect((await ended).stdout).toMatch(/vips\[0\]\.encap: nat44 is not available.*nothing was changed/);
+  });
+
+  it('does not end on a SIGHUP that comes before it runs, and reads the configuration again when it does', async () => {
+    const file = captures.writeConfig();
+    const pipe = captures.path('pipe');
+    const text = await readFile(file);
+    execFileSync('mkfifo', [pipe]);
+    const { child, ended } = captures.start('lbd', ['--config', pipe]);
+    const writer = await open(pipe, 'w'); // lbd is reading it
+    child.kill('SIGHUP');
+    await writer.writeFile(text);
+    rmSync(pipe);
+    writeFileSync(pipe, text); // what it reads the next time
+    await writer.close();
+    await until(async () => (await client.command('show version')).text !== '');
+    child.kill('SIGTERM');
+    const { code, stdout } = await ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('configuration reloaded');
   });
 
   it('serves metrics', async () => {

@@ -1,7 +1,8 @@
 import { type LbdConfig, loadConfig } from '@lbd/control';
 import { pino } from 'pino';
 import { Daemon } from '../daemon.ts';
-import { difference, needRestart } from '../reload.ts';
+import { checkVipEncaps } from '../encaps.ts';
+import { difference, forgetCommands, type InForce, inForce, needRestart } from '../reload.ts';
 import { notify } from '../systemd.ts';
 import { report } from './report.ts';
 
@@ -12,6 +13,12 @@ export async function run(file: string): Promise<number> {
     ended = resolve;
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ended(signal));
+  // A SIGHUP that comes before lbd runs must not end it: it counts from then on.
+  let hangUps = 0;
+  let hungUp = () => {
+    hangUps++;
+  };
+  process.on('SIGHUP', () => hungUp());
   let daemon: Daemon;
   let config: LbdConfig;
   let log: ReturnType<typeof logger>;
@@ -25,13 +32,14 @@ export async function run(file: string): Promise<number> {
   }
   notify('READY=1');
   const running = daemon;
+  const is = inForce(config);
   let reloaded = Promise.resolve();
-  process.on('SIGHUP', () => {
-    reloaded = reloaded.then(async () => {
-      config = await reload(file, config, running, log);
-    });
-  });
+  hungUp = () => {
+    reloaded = reloaded.then(() => reload(file, is, running, log));
+  };
+  if (hangUps > 0) hungUp();
   const reason = await end;
+  hungUp = () => {};
   notify('STOPPING=1');
   const failed = reason instanceof Error;
   if (failed) log.fatal({ err: reason }, 'a worker failed, lbd ends');
@@ -41,33 +49,33 @@ export async function run(file: string): Promise<number> {
   return failed || failures.length > 0 ? 1 : 0;
 }
 
-/** SIGHUP: what differs in the file is changed, all else is left alone. @returns the configuration from now on */
-async function reload(
-  file: string,
-  before: LbdConfig,
-  daemon: Daemon,
-  log: ReturnType<typeof logger>,
-): Promise<LbdConfig> {
+/** SIGHUP: what differs in the file is changed, all else is left alone. */
+async function reload(file: string, is: InForce, daemon: Daemon, log: ReturnType<typeof logger>): Promise<void> {
   let now: LbdConfig;
   try {
     now = loadConfig(file);
+    checkVipEncaps(now, await daemon.lbd.lb.encaps());
   } catch (error) {
     log.error({ reason: (error as Error).message }, 'the configuration is wrong, nothing was changed');
-    return before;
+    return;
   }
-  const restart = needRestart(before, now);
+  const restart = needRestart(is, now);
   if (restart.length > 0) log.warn({ keys: restart }, 'these changes take effect after a restart');
-  const steps = difference(before, now);
+  const steps = difference(is, now);
+  forgetCommands(is, now);
+  let refused = 0;
   for (const { what, run } of steps) {
     try {
-      await run(daemon.lbd);
+      await run(daemon.lbd, is);
       log.info({ change: what }, 'changed');
     } catch (error) {
+      refused++;
       log.error({ change: what, reason: (error as Error).message }, 'refused');
     }
   }
-  log.info({ changes: steps.length }, 'configuration reloaded');
-  return now;
+  const changes = steps.length - refused;
+  if (refused > 0) log.error({ changes, refused }, 'configuration reloaded, but for what was refused');
+  else log.info({ changes }, 'configuration reloaded');
 }
 
 /** Written at once: nothing may be lost when the process ends. */
