@@ -258,7 +258,8 @@ describe('the control socket', () => {
 
   it('describes itself', () => {
     const { paths } = openApi('1.2.3') as { paths: Record<string, unknown> };
-    expect(Object.keys(paths)).toEqual(['/cli', ...Object.keys(messages).map((name) => `/api/${name}`)]);
+    const posts = ['/cli', ...Object.keys(messages).map((name) => `/api/${name}`)];
+    expect(Object.keys(paths)).toEqual([...posts, '/metrics', '/openapi.json']);
     expect(JSON.stringify(paths['/api/lb_as_set_weight'])).toContain('"weight"');
   });
 });

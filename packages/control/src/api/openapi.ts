@@ -17,6 +17,11 @@ function post(summary: string, body: object, reply: object): object {
   };
 }
 
+function get(summary: string, type: string, errors: object = {}): object {
+  const reply = { description: summary, content: { [type]: { schema: {} } } };
+  return { get: { summary, responses: { 200: reply, ...errors } } };
+}
+
 /** The description of the control API (OpenAPI 3.1), made from the tables that serve it. */
 export function openApi(version: string): object {
   const paths: Record<string, object> = {
@@ -45,6 +50,15 @@ export function openApi(version: string): object {
     const { $schema: _, ...schema } = z.toJSONSchema(body, { io: 'input', target: 'draft-2020-12' });
     paths[`/api/${name}`] = post(summary, schema, {});
   }
+  paths['/metrics'] = get(
+    "The figures, in Prometheus' text format; not there with `metrics.enabled: false`",
+    'text/plain',
+    {
+      404: ERROR,
+      500: ERROR,
+    },
+  );
+  paths['/openapi.json'] = get('This description', 'application/json');
   return {
     openapi: '3.1.0',
     info: { title: 'lbd control API', version, description: 'Served on a Unix socket.' },
