@@ -51,3 +51,13 @@ it('has the metrics that the README names, and no others', async () => {
   const served = [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
   expect(named.sort()).toEqual(served.sort());
 });
+
+it('has the same figures for two who ask at the same time', async () => {
+  const interfaces = () => [{ name: 'wan0', up: true, rxPackets: 3 }];
+  const lbd = { ...nothing, dataplane: { ...nothing.dataplane, interfaces } } as unknown as Lbd;
+  const page = metricsPage({ lbd, counters: () => [], pauses: () => [] });
+  const pages = await Promise.all([page(), page()]);
+  expect(pages[0]).toContain('lbd_interface_receive_packets_total{interface="wan0"} 3\n');
+  expect(pages[0]).toContain('lbd_interface_up{interface="wan0"} 1\n');
+  expect(pages[1]).toBe(pages[0]);
+});

@@ -111,9 +111,15 @@ export function metricsPage({ lbd, counters, pauses }: MetricSources): () => Pro
     (await summary()).sessions.map((table): Sample => [{ table: table.name }, table[field]]);
   add(Gauge, 'lbd_nat_sessions', 'NAT sessions', sessions('sessions'));
   add(Gauge, 'lbd_nat_capacity_sessions', 'NAT sessions that there is room for', sessions('capacity'));
+  // Two pages at a time would add up in the same registry.
+  let last: Promise<unknown> = Promise.resolve();
   return () => {
-    asked.clear();
-    return registry.metrics();
+    const page = last.then(() => {
+      asked.clear();
+      return registry.metrics();
+    });
+    last = page.catch(() => {});
+    return page;
   };
 }
 
