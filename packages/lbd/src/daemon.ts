@@ -115,7 +115,11 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   });
   const fault = (error: unknown) => log.error({ err: error }, 'a fault, lbd goes on');
   const locals = new LocalAddresses(ports.steering, fault);
-  const sink = new WorldSink(ports.infos, interfaces, routes, locals);
+  const sink = new WorldSink(ports.infos, interfaces, routes, locals, (name, state) => {
+    if (state === 'up') log.info({ interface: name }, 'the interface is up');
+    else if (state === 'down') log.warn({ interface: name }, 'the interface is down');
+    else log.error({ interface: name }, 'the interface is gone; should it come again, lbd must be started again');
+  });
   new StaticWorld(config.static, ports.infos, sink);
   if (ports.infos.some(({ ifindex }) => ifindex !== 0)) {
     world = await KernelWorld.start(ports.infos, sink, fault);

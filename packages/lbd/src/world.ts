@@ -19,6 +19,9 @@ export interface AddressOf {
   readonly length: number;
 }
 
+/** What the kernel says of an interface; `gone`: deleted, or in another network namespace. */
+export type LinkState = 'up' | 'down' | 'gone';
+
 /** Interfaces without the kernel have numbers of their own, where the kernel has none. */
 const OWN_IFINDEX = 1 << 30;
 
@@ -33,12 +36,22 @@ export class WorldSink {
   readonly #locals: LocalAddresses;
   /** Index of an interface by the kernel's. */
   readonly #index: ReadonlyMap<number, number>;
+  readonly #onLink: (name: string, state: LinkState) => void;
+  readonly #states = new Map<number, LinkState>();
   #waiting: KernelChange[] = [];
 
-  constructor(ports: readonly PortInfo[], interfaces: Interfaces, routes: RouteTable, locals: LocalAddresses) {
+  /** @param onLink told when an interface of lbd goes down, comes up or is deleted, and at first if it is not up */
+  constructor(
+    ports: readonly PortInfo[],
+    interfaces: Interfaces,
+    routes: RouteTable,
+    locals: LocalAddresses,
+    onLink: (name: string, state: LinkState) => void = () => {},
+  ) {
     this.#interfaces = interfaces;
     this.#routes = routes;
     this.#locals = locals;
+    this.#onLink = onLink;
     this.#index = new Map(ports.map((port) => [ifindexOf(port), port.index]));
     for (const [ifindex, index] of this.#index) routes.attach(ifindex, index);
   }
@@ -65,7 +78,11 @@ export class WorldSink {
     const index = this.#index.get(link.ifindex);
     if (index === undefined) return;
     const { mac, mtu, up, carrier } = link;
-    this.#interfaces.table.update(index, { mac: mac || '00:00:00:00:00:00', mtu, up: there && up && carrier });
+    const state = !there ? 'gone' : up && carrier ? 'up' : 'down';
+    this.#interfaces.table.update(index, { mac: mac || '00:00:00:00:00:00', mtu, up: state === 'up' });
+    const before = this.#states.get(index) ?? 'up';
+    this.#states.set(index, state);
+    if (state !== before) this.#onLink(this.#interfaces.nameOf(index), state);
   }
 
   #address(address: AddressOf | undefined, there: boolean): void {

@@ -94,6 +94,19 @@ labSuite(describe, 'xdp', 'the daemon from start to end', () => {
     await expectBalancing();
   });
 
+  it('says when an interface goes down, comes up, and is deleted', async () => {
+    const lbd = await start();
+    const told = (what: string) =>
+      waitFor(what, () => lbd.process.output.includes(`"interface":"${SERVER_SIDE}","msg":"${what}`));
+    await lab.host.ip(`link set ${SERVER_SIDE} down`);
+    await told('the interface is down');
+    await lab.host.ip(`link set ${SERVER_SIDE} up`);
+    await told('the interface is up');
+    await lab.host.ip(`link delete ${SERVER_SIDE}`);
+    await told('the interface is gone');
+    expect(await lbd.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+
   it('takes under 2% of a core when there is nothing to do, also after traffic', async () => {
     const lbd = await start();
     await expectBalancing();
