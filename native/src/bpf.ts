@@ -1,5 +1,5 @@
 import { addon } from './addon.ts';
-import { check, NEEDS_BPF, SystemError } from './system-error.ts';
+import { check, NEEDS_BPF, NEEDS_PERFMON, SystemError } from './system-error.ts';
 
 export const BPF_MAP_TYPE = { hash: 1, array: 2, lruHash: 9, lpmTrie: 11, devmap: 14, xskmap: 17 } as const;
 /** Required for LPM tries. */
@@ -87,7 +87,8 @@ export function bpfLoadXdp(name: string, instructions: Uint8Array): number {
     const again = load(log);
     if (again >= 0) return again;
     const said = new TextDecoder().decode(log.subarray(0, Math.max(0, log.indexOf(0)))).trimEnd();
-    throw new SystemError('bpf(BPF_PROG_LOAD)', `program ${name}`, -again, `the verifier refused:\n${said}`);
+    const why = said.includes('prohibited for !root') ? NEEDS_PERFMON : `the verifier refused:\n${said}`;
+    throw new SystemError('bpf(BPF_PROG_LOAD)', `program ${name}`, -again, why);
   }
   return check(returned, 'bpf(BPF_PROG_LOAD)', `program ${name}`, { EPERM: NEEDS_BPF });
 }

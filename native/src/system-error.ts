@@ -44,3 +44,6 @@ export const NEEDS_NET_ADMIN = 'it needs root or the capability CAP_NET_ADMIN in
 export const NEEDS_BPF =
   'it needs root, or the capabilities CAP_BPF and CAP_NET_ADMIN in the initial user namespace (containers and ' +
   'unprivileged user namespaces have neither: use the af_packet driver there)';
+/** The verifier allows programs of others less arithmetic with pointers. */
+export const NEEDS_PERFMON =
+  'it needs root or the capability CAP_PERFMON, beside CAP_BPF, in the initial user namespace';

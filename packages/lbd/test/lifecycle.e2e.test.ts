@@ -94,6 +94,21 @@ labSuite(describe, 'xdp', 'the daemon from start to end', () => {
     await expectBalancing();
   });
 
+  it('runs with no more capabilities than its README names, and says which are missing', async () => {
+    const limited = (name: string, ...capabilities: string[]) => {
+      const bounding = ['-all', ...capabilities.map((capability) => `+${capability}`)].join(',');
+      const under = ['setpriv', '--inh-caps', '-all', '--bounding-set', bounding];
+      return lab.launch({ ...lab.config({ driver: 'af_xdp' }), commands: lab.vipCommands }, { name, under });
+    };
+    const withoutPerfmon = limited('without', 'net_admin', 'net_raw', 'bpf', 'ipc_lock');
+    expect((await withoutPerfmon.process.exited).code).toBe(1);
+    expect(withoutPerfmon.process.output).toMatch(/^lbd: .*CAP_PERFMON.*$/);
+    const lbd = limited('limited', 'net_admin', 'net_raw', 'bpf', 'perfmon', 'ipc_lock');
+    await waitFor('it to run', () => lbd.process.output.includes('lbd runs'));
+    await expectBalancing();
+    expect(await lbd.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+
   it('says when an interface goes down, comes up, and is deleted', async () => {
     const lbd = await start();
     const told = (what: string) =>

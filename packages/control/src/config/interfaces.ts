@@ -40,7 +40,9 @@ export const interfaceSchema = z.discriminatedUnion(
         'fill-ring': ring('fill'),
         'completion-ring': ring('completion'),
       })
-      .describe('AF_XDP sockets: the fast way. Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.'),
+      .describe(
+        'AF_XDP sockets: the fast way. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK.',
+      ),
     fields
       .record({
         ...common,
