@@ -59,13 +59,15 @@ export class Memory {
 
 /**
  * Hands out pieces of the linear memory. It belongs to the control plane: one thread allocates, all may use what they
- * are told the address of. A freed piece is kept for the next request of the same size and alignment class; packet-path
- * structures that need dynamic memory keep a region of their own.
+ * are told the address of. A freed piece is kept for the next request of the same size; when nothing else is left, pieces
+ * that touch are joined, and cut as needed. Packet-path structures that need dynamic memory keep a region of their own.
  */
 export class Arena {
   readonly memory: Memory;
   readonly bytes: number;
   #next = WASM_PAGE; // address 0 is never handed out: it means "none", and the first page traps stray small offsets
+  /** Where it has never been written: from here on all is zero. */
+  #fresh = WASM_PAGE;
   readonly #live = new Map<number, Allocation>();
   readonly #free = new Map<number, number[]>();
 
@@ -95,7 +97,12 @@ export class Arena {
     if (align < 1 || (align & (align - 1)) !== 0)
       throw new RangeError(`${label}: alignment ${align} is not a power of two`);
     const size = Math.ceil(bytes / 64) * 64;
-    const address = this.#reuse(size, align) ?? this.#extend(label, size, align);
+    let address = this.#reuse(size, align) ?? this.#extend(size, align);
+    if (address === undefined) {
+      this.#join();
+      address = this.#cut(size, align) ?? this.#extend(size, align);
+    }
+    if (address === undefined) throw new OutOfMemoryError(label, size, this.remaining + this.#freed());
     this.#live.set(address, { label, address, bytes: size });
     return address;
   }
@@ -105,9 +112,7 @@ export class Arena {
     const piece = this.#live.get(address);
     if (!piece) throw new RangeError(`address ${address} is not an allocation`);
     this.#live.delete(address);
-    const pieces = this.#free.get(piece.bytes);
-    if (pieces) pieces.push(address);
-    else this.#free.set(piece.bytes, [address]);
+    this.#keep(address, piece.bytes);
   }
 
   /** What is allocated now, by address. */
@@ -115,7 +120,7 @@ export class Arena {
     return [...this.#live.values()].sort((a, b) => a.address - b.address);
   }
 
-  /** Bytes never yet handed out. */
+  /** Bytes never yet handed out, or given back at the end. */
   get remaining(): number {
     return this.bytes - this.#next;
   }
@@ -129,10 +134,64 @@ export class Arena {
     return address;
   }
 
-  #extend(label: string, size: number, align: number): number {
+  #extend(size: number, align: number): number | undefined {
     const address = Math.ceil(this.#next / align) * align;
-    if (address + size > this.bytes) throw new OutOfMemoryError(label, size, this.bytes - this.#next);
-    this.#next = address + size;
+    const end = address + size;
+    if (end > this.bytes) return undefined;
+    if (address < this.#fresh) this.memory.u8.fill(0, address, Math.min(end, this.#fresh));
+    // What alignment left out.
+    if (address > this.#next) this.#keep(this.#next, address - this.#next);
+    this.#next = end;
+    this.#fresh = Math.max(this.#fresh, end);
     return address;
+  }
+
+  #keep(address: number, bytes: number): void {
+    if (bytes === 0) return;
+    const pieces = this.#free.get(bytes);
+    if (pieces) pieces.push(address);
+    else this.#free.set(bytes, [address]);
+  }
+
+  /** Joins free pieces that touch; one at the end is as if it had never been handed out. */
+  #join(): void {
+    const pieces = [...this.#free].flatMap(([bytes, addresses]) => addresses.map((address) => ({ address, bytes })));
+    pieces.sort((a, b) => a.address - b.address);
+    this.#free.clear();
+    let last: { address: number; bytes: number } | undefined;
+    for (const piece of pieces) {
+      if (last && last.address + last.bytes === piece.address) {
+        last.bytes += piece.bytes;
+        continue;
+      }
+      if (last) this.#keep(last.address, last.bytes);
+      last = piece;
+    }
+    if (last && last.address + last.bytes === this.#next) this.#next = last.address;
+    else if (last) this.#keep(last.address, last.bytes);
+  }
+
+  /** Of the smallest piece that is large enough. */
+  #cut(size: number, align: number): number | undefined {
+    for (const bytes of [...this.#free.keys()].sort((a, b) => a - b)) {
+      if (bytes < size) continue;
+      const pieces = this.#free.get(bytes)!;
+      const aligned = (address: number) => Math.ceil(address / align) * align;
+      const at = pieces.findIndex((address) => aligned(address) + size <= address + bytes);
+      if (at < 0) continue;
+      const [from] = pieces.splice(at, 1);
+      const address = aligned(from!);
+      this.#keep(from!, address - from!);
+      this.#keep(address + size, from! + bytes - address - size);
+      this.memory.u8.fill(0, address, address + size);
+      return address;
+    }
+    return undefined;
+  }
+
+  #freed(): number {
+    let sum = 0;
+    for (const [bytes, addresses] of this.#free) sum += bytes * addresses.length;
+    return sum;
   }
 }

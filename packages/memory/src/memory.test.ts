@@ -35,6 +35,48 @@ describe('Arena', () => {
     );
   });
 
+  it('hands out what was freed in other sizes, too: zeroed, apart, and whole again at the end', () => {
+    const request = fc.record({
+      bytes: fc.integer({ min: 1, max: 90_000 }),
+      align: fc.constantFrom(1, 64, 4096),
+      free: fc.nat({ max: 20 }),
+    });
+    fc.assert(
+      fc.property(fc.array(request, { minLength: 20, maxLength: 120 }), (requests) => {
+        const arena = Arena.create(MIB / 2);
+        const { remaining } = arena;
+        const live = new Map<number, number>();
+        const free = (n: number) => {
+          const address = [...live.keys()][n];
+          if (address === undefined) return;
+          arena.free(address);
+          live.delete(address);
+        };
+        for (const { bytes, align, free: n } of requests) {
+          let address: number;
+          try {
+            address = arena.allocate('x', bytes, align);
+          } catch (error) {
+            expect(error).toBeInstanceOf(OutOfMemoryError);
+            free(n % live.size);
+            continue;
+          }
+          expect(address % align).toBe(0);
+          expect(address + bytes).toBeLessThanOrEqual(arena.bytes);
+          expect(arena.memory.u8.subarray(address, address + bytes).every((byte) => byte === 0)).toBe(true);
+          for (const [other, size] of live) expect(address + bytes <= other || other + size <= address).toBe(true);
+          arena.memory.u8.fill(0xa5, address, address + bytes);
+          live.set(address, bytes);
+          free(n);
+        }
+        while (live.size > 0) free(0);
+        const all = arena.allocate('all', remaining);
+        expect(arena.memory.u8.subarray(all, all + remaining).every((byte) => byte === 0)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('refuses sizes and addresses that make no sense, and says when there is no room', () => {
     expect(() => Arena.create(1000)).toThrow('must be a multiple of 65536');
     const arena = Arena.create(MIB);
