@@ -7,7 +7,7 @@ export type { Answer, Command } from './cli/command.ts';
 export { usage } from './cli/help.ts';
 export { driverOptions, type InterfaceConfig } from './config/interfaces.ts';
 export { loadConfig, parseConfig } from './config/load.ts';
-export { configJsonSchema, configSchema, DEFAULT_SOCKET, type LbdConfig } from './config/schema.ts';
+export { configJsonSchema, configSchema, DEFAULT_SOCKET, type LbdConfig, roomForTables } from './config/schema.ts';
 export type { ConfiguredServer, ConfiguredVip } from './config/vips.ts';
 export * from './errors.ts';
 export * from './model.ts';

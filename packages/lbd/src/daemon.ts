@@ -1,4 +1,11 @@
-import { type ControlServer, type DataplaneModel, type Lbd, type LbdConfig, serveControl } from '@lbd/control';
+import {
+  type ControlServer,
+  type DataplaneModel,
+  type Lbd,
+  type LbdConfig,
+  roomForTables,
+  serveControl,
+} from '@lbd/control';
 import { IpTables, RouteTable } from '@lbd/fib';
 import { allocateBuffers, allocateGraph, compileKernels, FeatureTable, monotonicClock } from '@lbd/graph';
 import { allocateLb, LoadBalancer } from '@lbd/lb';
@@ -94,7 +101,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   const ports = await openPorts(config, parts.drivers, arena, pool, cleanup);
 
   const tables = new IpTables(arena, epochs);
-  const lb = allocateLb(arena, { workers: config.workers, maxServers: serversFor(config.memory) });
+  const lb = allocateLb(arena, { workers: config.workers, maxServers: serversFor(roomForTables(config)) });
   const fib = { fib4: tables.fib4.address, fib6: tables.fib6.address };
   const encapStates = parts.encaps.map((encap, i) => encap.allocate?.(arena, told[i], fib));
   const plan: GraphPlan = { ...named, ports: ports.infos, tables: tables.addresses, lb, encapStates };
@@ -218,9 +225,9 @@ async function useHugePages(bytes: Uint8Array<SharedArrayBuffer>): Promise<void>
   adviseHugePages(bytes);
 }
 
-/** Application servers that there is room for: a sixteenth of the memory, if it is small. */
-function serversFor(memory: number): number {
-  return Math.min(1 << 20, 2 ** Math.floor(Math.log2(memory / 1024)));
+/** Application servers that there is room for: their records take a fourteenth of it, if it is small. */
+function serversFor(room: number): number {
+  return Math.min(1 << 20, 2 ** Math.floor(Math.log2(room / 900)));
 }
 
 function serve(

@@ -32,7 +32,7 @@ const nat = fields.record({
     .integer(1, 1 << 24)
     .optional()
     .describe(
-      'Sessions there can be at a time; of each family, as many as the memory has 2 KiB (a power of two) unless told.',
+      'Sessions there can be at a time; of each family, 524,288 with 1GiB of memory and one worker, and in proportion, a power of two, unless told.',
     ),
   timeouts: fields
     .record({
@@ -44,6 +44,14 @@ const nat = fields.record({
     .prefault({})
     .describe('After how much idle time sessions end.'),
 });
+
+const ROOM_PER_SESSION = 1800;
+/** Of a packet buffer. */
+const BUFFER_BYTES = 2048;
+/** At most: forwarding tables, adjacencies and VIPs; VIP counters and nodes of each worker. */
+const FIXED_TABLES = 48 * MIB;
+const FIXED_TABLES_PER_WORKER = 3 * MIB;
+const LEAST_ROOM = 8 * MIB;
 
 /** Options of encaps: each encap's own schema checks them when lbd starts. */
 const encaps = z
@@ -67,11 +75,25 @@ export interface NatOptions {
   readonly timeouts: Readonly<Record<string, number>>;
 }
 
-function natOptions({ sessions, timeouts }: z.output<typeof nat>, memory: number): NatOptions {
+/** Bytes of the memory for tables whose size goes by it: what packet buffers, and tables of fixed size, do not take. */
+export function roomForTables({
+  memory,
+  workers,
+  buffers,
+}: {
+  memory: number;
+  workers: number;
+  buffers: number;
+}): number {
+  return memory - buffers * workers * BUFFER_BYTES - FIXED_TABLES - workers * FIXED_TABLES_PER_WORKER;
+}
+
+function natOptions({ sessions, timeouts }: z.output<typeof nat>, room: number): NatOptions {
   const { udp, tcp_transitory: tcpTransitory, tcp_established: tcpEstablished, tcp_closed: tcpClosed } = timeouts;
   const given = Object.entries({ udp, tcpTransitory, tcpEstablished, tcpClosed }).filter(([, v]) => v !== undefined);
   return {
-    sessions: sessions ?? 2 ** Math.floor(Math.log2(memory / 2048)),
+    // Of both families they take a third of it, at most.
+    sessions: sessions ?? 2 ** Math.floor(Math.log2(Math.max(1, room / ROOM_PER_SESSION))),
     timeouts: Object.fromEntries(given) as Record<string, number>,
   };
 }
@@ -127,10 +149,13 @@ export const configSchema = fields
     const interfaces = ([4, 6] as const).flatMap((family) =>
       file.nat[`nat${family}`].map((name) => operations.natInterface({ family, interface: name, enable: true })),
     );
-    return { ...file, nat: { interfaces, options: natOptions(file.nat, file.memory) } };
+    return { ...file, nat: { interfaces, options: natOptions(file.nat, roomForTables(file)) } };
   });
 
 type Draft = {
+  memory: number;
+  workers: number;
+  buffers: number;
   interfaces: readonly { name: string }[];
   nat: { nat4: readonly string[]; nat6: readonly string[] };
   vips: readonly { vip: { prefix: string; protocol?: string; port?: number } }[];
@@ -153,6 +178,15 @@ function checkNames(file: Draft, context: z.core.$RefinementCtx): void {
       const [key, name] = 'interface' in entry ? ['interface', entry.interface] : ['name', entry.name];
       known(name!, ['static', list, i, key!]);
     }
+  }
+  const missing = LEAST_ROOM - roomForTables(file);
+  if (missing > 0) {
+    const allowed = `${Math.ceil((file.memory + missing) / MIB)}MiB or more, or there must be fewer buffers`;
+    const taken = `${file.workers} times ${file.buffers} packet buffers of 2 KiB`;
+    complain(
+      ['memory'],
+      `${Math.floor(file.memory / MIB)}MiB have no room for tables beside ${taken}: must be ${allowed}`,
+    );
   }
   const keys = file.vips.map(({ vip }) => [vip.prefix, vip.protocol, vip.port].join(' ').trim());
   for (const i of repeats(keys)) complain(['vips', i], `the VIP ${keys[i]} is given twice`);
