@@ -1,13 +1,9 @@
 // The packages as somebody gets them who has nothing but npm: tarballs, and folders that they are installed into.
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { workspaceFolders } from '../../bootstrap.mjs';
-import { ROOT } from '../../process.mjs';
+import * as pack from '../../pack.mjs';
 
 const run = promisify(execFile);
-const PNPM = join(ROOT, '.cache/pnpm/node_modules/.bin/pnpm');
 
 export interface Published {
   /** Relative to the root. */
@@ -19,23 +15,10 @@ export interface Published {
 }
 
 /** The packages that are published. */
-export function publishedPackages(): Published[] {
-  return (workspaceFolders() as string[])
-    .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) }))
-    .filter((manifest) => !manifest.private);
-}
+export const publishedPackages = (): Published[] => pack.publishedPackages();
 
 /** Packs them all into a folder; returns the tarballs by the names of their packages. */
-export async function packAll(into: string): Promise<Map<string, string>> {
-  mkdirSync(into, { recursive: true });
-  const tarballs = new Map<string, string>();
-  for (const { folder, name, version } of publishedPackages()) {
-    await run(PNPM, ['pack', '--pack-destination', into], { cwd: join(ROOT, folder) });
-    tarballs.set(name, join(into, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`));
-  }
-  if (readdirSync(into).length !== tarballs.size) throw new Error(`packed are ${readdirSync(into)}`);
-  return tarballs;
-}
+export const packAll = (into: string): Promise<Map<string, string>> => pack.packAll(into);
 
 /** The packages among ours that some need, themselves included. */
 export function closure(...names: string[]): Set<string> {
