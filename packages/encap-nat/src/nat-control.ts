@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Bihash } from '@lbd/bihash';
+import { Bihash, type BihashError } from '@lbd/bihash';
 import type { EncapControl, EncapHost, SessionUsage, VipSpec } from '@lbd/lb';
 import { AS_ADDRESS, AS_ADDRESS4, AS_PORT, AS_SHIFT } from '@lbd/lb';
 import { PROTOCOL_TCP, PROTOCOL_UDP } from '@lbd/packet';
@@ -104,9 +104,19 @@ export class NatControl implements EncapControl {
     if (add) vips.set(vip, spec.type === 'clusterip' && spec.prefix.endsWith(single));
     else vips.delete(vip);
     const [only] = vips;
-    if (vips.size === 1 && only![1]) this.#table.set(bytes, BigInt(only![0]));
-    else this.#table.delete(bytes);
+    if (vips.size !== 1 || !only![1] || !this.#remember(bytes, only![0])) this.#table.delete(bytes);
     if (vips.size === 0) this.#vips.delete(key);
+  }
+
+  /** False if there is no room among the keys of sessions: such replies are the kernel's then, and VIPs come and go all the same. */
+  #remember(key: Uint8Array, vip: number): boolean {
+    try {
+      this.#table.set(key, BigInt(vip));
+      return true;
+    } catch (error) {
+      if ((error as BihashError).code !== 'LBD_BIHASH_FULL') throw error;
+      return false;
+    }
   }
 
   /** Key of the kind KEY_SERVER. */

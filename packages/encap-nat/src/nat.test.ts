@@ -310,6 +310,16 @@ describe.each(FAMILIES)('$name', (f) => {
       expect(one(reply(1, 5), LAN).node).toBe('sink');
     });
 
+    it("are the kernel's where the keys of sessions leave no room for what they would need, and VIPs come and go", async () => {
+      nat.crowd();
+      const other = nat.vip(2, { ...WEB, port: 9090, targetPort: 81 });
+      await nat.add(other);
+      expect(one(l4Packet(f, 'tcp', { src: f.server(1), sport: 81 }, there(5)), LAN).node).toBe('punt');
+      await nat.lb.lb.deleteVip(other);
+      expect(nat.lb.lb.vips()).toHaveLength(2);
+      expect(one(reply(1, 5), LAN).node).toBe('sink');
+    });
+
     it('go on to a VIP: a server may be a client, too', () => {
       nat.leadsTo(f.vip(1), dpo(DPO_FIRST_FREE, 0));
       const out = one(l4Packet(f, 'tcp', { src: f.server(1), sport: 5 }, web), LAN);

@@ -1,3 +1,4 @@
+import { Bihash } from '@lbd/bihash';
 import { IpTables } from '@lbd/fib';
 import type { SentPacket } from '@lbd/graph/testing';
 import { LbBench } from '@lbd/lb/testing';
@@ -95,25 +96,30 @@ export class NatBench {
   readonly f: Family;
   readonly lb: LbBench;
   readonly #fib: IpTables;
+  readonly #table: number;
 
-  private constructor(f: Family, lb: LbBench, fib: IpTables) {
+  private constructor(f: Family, lb: LbBench, fib: IpTables, table: number) {
     this.f = f;
     this.lb = lb;
     this.#fib = fib;
+    this.#table = table;
   }
 
   static async create(f: Family): Promise<NatBench> {
     // The bench's own tables lead to its sink, whose DPO type is none that in2out knows: it is given others.
     let fib: IpTables | undefined;
+    let table = 0;
     const encap: typeof nat4 = {
       ...f.encap,
       allocate(arena, options) {
         fib = new IpTables(arena, undefined, { fib6: { prefixes: 1024 } });
-        return f.encap.allocate!(arena, options, { fib4: fib.fib4.address, fib6: fib.fib6.address });
+        const handles = f.encap.allocate!(arena, options, { fib4: fib.fib4.address, fib6: fib.fib6.address });
+        table = handles.table;
+        return handles;
       },
     };
     const lb = await LbBench.create([encap], { encapOptions: { sessions: 4096 } });
-    const bench = new NatBench(f, lb, fib!);
+    const bench = new NatBench(f, lb, fib!, table);
     lb.features.set(f.in2out, LAN, true);
     await bench.add(bench.vip(1, WEB));
     await bench.add(bench.vip(1, DNS));
@@ -137,6 +143,20 @@ export class NatBench {
   async add(vip: ReturnType<NatBench['vip']>, servers = SERVERS): Promise<void> {
     await this.lb.lb.addVip(vip);
     await this.lb.lb.addServers({ vip, addresses: servers.map(this.f.server), flush: false });
+  }
+
+  /** Leaves no room for a session more. */
+  crowd(): void {
+    const keys = Bihash.attach(this.lb.arena.memory, this.#table);
+    const key = new Uint8Array(this.f.family === 4 ? 16 : 40).fill(0xee);
+    for (let n = 0, refused = 0; refused < 50_000; n++) {
+      new DataView(key.buffer).setUint32(4, n);
+      try {
+        keys.set(key, BigInt(n));
+      } catch {
+        refused++;
+      }
+    }
   }
 
   /** What in2out finds for an address; no route unless told. */
