@@ -24,6 +24,7 @@ interface Manifest {
   readonly files?: readonly string[];
   readonly bin?: Record<string, string>;
   readonly dependencies?: Record<string, string>;
+  readonly peerDependencies?: Record<string, string>;
   readonly devDependencies?: Record<string, string>;
 }
 
@@ -79,14 +80,15 @@ describe.each(published)('$name', ({ folder, manifest, name }) => {
   });
 
   it('imports only what it declares', () => {
-    const { dependencies = {}, devDependencies = {} } = manifest;
+    const { dependencies = {}, peerDependencies = {}, devDependencies = {} } = manifest;
+    const own = { ...dependencies, ...peerDependencies };
     for (const file of sources(join(folder, 'src'))) {
       const test = file.endsWith('.test.ts') || file.endsWith('testing.ts');
       for (const [, from] of read(file).matchAll(/^(?:import|export)\s(?:[^'";]*?\sfrom\s)?'([^'.][^']*)'/gm)) {
         const module = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0];
         if (module.startsWith('node:') || module === name) continue;
         if (test && module in root.devDependencies!) continue;
-        const allowed = test ? { ...dependencies, ...devDependencies } : dependencies;
+        const allowed = test ? { ...own, ...devDependencies } : own;
         expect(Object.keys(allowed), `${file} imports ${from}`).toContain(module);
       }
     }

@@ -160,7 +160,7 @@ it.each([
 });
 
 it('is refused with what is wrong in the configuration', async () => {
-  const base = { interfaces: [{ name: 'in0', driver: 'pcap' }], memory: '64MiB', plugins: ['lbd-encap-ipip'] };
+  const base = { interfaces: [{ name: 'in0', driver: 'pcap' }], memory: '128MiB', plugins: ['lbd-encap-ipip'] };
   const refusal = async (encaps: object) => {
     writeFileSync(join(site, 'wrong.yaml'), JSON.stringify({ ...base, encaps }));
     const failed = await run(process.execPath, [lbd(), '--check-config', '--config', 'wrong.yaml'], {

@@ -99,7 +99,8 @@ describe('lbd replay', () => {
       [],
       /vips\[0\]\.as: .*2001:db8::1/,
     ],
-    ['too little memory', { memory: '64MiB', buffers: 32768 }, [], /raise the configured memory size/],
+    ['too little memory', { memory: '64MiB', buffers: 32768 }, [], /memory: .* must be 123MiB or more/],
+    ['too many sessions for the memory', { nat: { sessions: 1 << 20 } }, [], /raise the configured memory size/],
     [
       'a plugin that is not there',
       { plugins: ['no-such-plugin'] },
