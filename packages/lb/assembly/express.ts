@@ -55,7 +55,7 @@ function takeVector(data: usize, vector: usize, bytes: usize): void {
 
 // ---- First: runs of usual packets to one VIP, and their hashes -----------------------------------------------------------
 
-/** No packet is for a VIP. */
+/** No packet is for a VIP, as far as was looked: neither the first ones nor the last. */
 const NONE: i32 = 0;
 const SOME: i32 = 1;
 /** There are more runs than are worth it, and packets for VIPs among them. */
@@ -80,7 +80,7 @@ function prepare(six: bool, node: usize, data: usize, lb: usize, end: usize): i3
       }
       left += <i32>((to - at) >> 2) - E.PACKETS_PER_RUN;
     } else {
-      if (way == SOME) return SCATTERED;
+      if (way == SOME || isForVip(six, node, data, lb, end - 4, run)) return SCATTERED;
       to = end;
       store<u32>(run, 0, E.RUN_VIP);
     }
@@ -90,16 +90,18 @@ function prepare(six: bool, node: usize, data: usize, lb: usize, end: usize): i3
   return way;
 }
 
+/** True if a packet is for a VIP; then it is the model of a run. */
+function isForVip(six: bool, node: usize, data: usize, lb: usize, at: usize, run: usize): bool {
+  const place = data + E.EXPRESS_BUFFERS + at;
+  return (six ? startRun6(node, data, lb, place, run) : startRun4(node, data, lb, place, run)) != 0;
+}
+
 /** The end of the run that begins here; the same place, if there is none. */
 function makeRun(six: bool, node: usize, data: usize, lb: usize, at: usize, end: usize, run: usize): usize {
+  if (!isForVip(six, node, data, lb, at, run)) return at;
   const frames = framesOf(node);
   const metadata = metadataOf(node);
-  const first = data + E.EXPRESS_BUFFERS + at;
-  if (six) {
-    if (startRun6(node, data, lb, first, run) == 0) return at;
-    return checkRun6(at, end, frames, metadata, data, lb);
-  }
-  if (startRun4(node, data, lb, first, run) == 0) return at;
+  if (six) return checkRun6(at, end, frames, metadata, data, lb);
   let to = checkRun4(at, end, frames, metadata, data, load<u32>(lb, LB_STICKY));
   while (to < end && checkOne4(to, frames, metadata, data, load<u32>(lb, LB_STICKY))) to += 4;
   return min<usize>(to, end);

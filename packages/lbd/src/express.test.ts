@@ -332,6 +332,23 @@ describe('usual packets that go the short way', () => {
     },
   );
 
+  it.each([4, 6] as const)('are those that follow others: IPv%i', async (family) => {
+    const world = await ExpressWorld.create(VIPS);
+    world.reachClients();
+    const target = TARGETS.find(([dst]) => dst === (family === 6 ? '2001:db8:90::1' : '90.0.0.1'))!;
+    const [src, dst] = family === 6 ? ['2001:db8:7::4', '2001:db8:3::1'] : ['1.2.7.4', '1.2.3.1'];
+    const other = frameOf({
+      ...{ src, dst, protocol: 'tcp', sport: 1024, dport: 80, n: 1, flags: 'A', payload: 1 },
+      ...{ wrong: '', rx: 0, ttl: 64, sum: true },
+    });
+    const flows = Array.from({ length: 20 }, (_, i) => usual(target, 1 + i, 1024));
+    world.send(flows);
+    const node = `nat${family}-express`;
+    // ten of the vector are for nobody; the last packet is for a VIP
+    expect(world.send([...Array(10).fill(other), ...flows])).toHaveLength(30);
+    expect(world.packets(node)).toBe(20);
+  });
+
   it.each([4, 6] as const)(
     'of IPv%i to several VIPs do not mix up the packets of the other family among them',
     async (family) => {
