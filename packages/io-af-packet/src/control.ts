@@ -15,6 +15,8 @@ export interface AfPacketDetails {
   readonly reason: string;
 }
 
+/** Between attempts to start nft again. */
+const RETRY_MS = 1000;
 const SOL_PACKET = 263;
 const PACKET_FANOUT = 18;
 /** PACKET_FANOUT_FLAG_UNIQUEID, at its place. */
@@ -23,6 +25,8 @@ const FANOUT_UNIQUE = 0x2000 << 16;
 export class AfPacketControl implements DriverControl {
   readonly steering = new AfPacketSteering();
   #hider: Promise<Hider | string> | undefined;
+  /** Names of the interfaces on which lbd's traffic is hidden, by their indices. */
+  readonly #hidden = new Map<number, string>();
 
   async open({ index, name, queues, options }: OpenOptions): Promise<OpenedPort> {
     const { hide = true, 'receive-buffer': receiveBuffer = 8 << 20 } = checkOptions(name, options);
@@ -45,8 +49,8 @@ export class AfPacketControl implements DriverControl {
       }
       const fds = sockets.map(({ fd }) => fd);
       const reason = hide ? await this.#hide(index, name) : 'as configured';
-      this.steering.addPort(index, fds);
       const hidden = reason === undefined;
+      this.steering.addPort(index, fds, hidden);
       const details: AfPacketDetails = { fds, hidden, reason: reason ?? '' };
       const info = {
         driver: 'af_packet',
@@ -62,7 +66,8 @@ export class AfPacketControl implements DriverControl {
         info,
         close: async () => {
           this.steering.removePort(index);
-          if (hidden) ((await this.#hider) as Hider).removePort(index);
+          const hider = await this.#hider;
+          if (this.#hidden.delete(index) && hider instanceof Hider) hider.removePort(index);
           close();
         },
       };
@@ -75,19 +80,37 @@ export class AfPacketControl implements DriverControl {
   async close(): Promise<void> {
     const hider = await this.#hider;
     this.#hider = undefined;
+    this.#hidden.clear();
     if (hider instanceof Hider) await hider.close();
   }
 
   /** Hides lbd's traffic on the interface from the kernel; returns why not, if that does not work here. */
   async #hide(index: number, name: string): Promise<string | undefined> {
-    this.#hider ??= Hider.start();
+    this.#hider ??= Hider.start((why) => this.#hideAgain(why));
     const hider = await this.#hider;
     if (typeof hider === 'string') return `nft: ${hider}`;
     hider.addPort(index, name);
     const failure = await hider.done();
     if (failure !== undefined) return `nft: ${failure}`;
+    this.#hidden.set(index, name);
     this.steering.hideWith(hider);
     return undefined;
+  }
+
+  /** nft is gone, killed by somebody perhaps, and the kernel sees everything: another one takes its place. */
+  async #hideAgain(why: string): Promise<void> {
+    if (this.#hidden.size === 0) return;
+    process.emitWarning(`nft, which hides lbd's traffic from the kernel, has ended (${why}): starting it again`);
+    const hider = await Hider.start((again) => this.#hideAgain(again));
+    if (this.#hidden.size === 0) {
+      if (hider instanceof Hider) await hider.close();
+    } else if (typeof hider === 'string') {
+      setTimeout(() => void this.#hideAgain(hider), RETRY_MS).unref();
+    } else {
+      this.#hider = Promise.resolve(hider);
+      for (const [index, name] of this.#hidden) hider.addPort(index, name);
+      this.steering.hideWith(hider);
+    }
   }
 }
 

@@ -18,9 +18,10 @@ export class Hider {
   #output = '';
   #errors = '';
   #ended = false;
+  #closing = false;
   #heard: () => void = () => {};
 
-  private constructor() {
+  private constructor(onLost: (why: string) => void) {
     this.#table = `lbd-${process.pid}-${++tables}`.replaceAll('-', '_');
     // In a session of its own, so that Ctrl-C on the terminal is for us to handle.
     this.#nft = spawn('nft', ['-i'], { stdio: 'pipe', detached: true });
@@ -38,16 +39,21 @@ export class Hider {
       this.#ended = true;
       this.#errors ||= error instanceof Error ? error.message : 'nft ended';
       this.#heard();
+      if (!this.#closing) onLost(this.#errors);
     };
-    this.#nft.on('error', end);
-    this.#nft.on('exit', () => end());
+    this.#nft.once('error', end);
+    this.#nft.once('exit', () => end());
     this.#nft.unref();
     for (const stream of [stdin, stdout, stderr]) (stream as unknown as { unref(): void }).unref();
   }
 
-  /** Makes the table. Resolves with the reason instead, if that cannot be done here. */
-  static async start(): Promise<Hider | string> {
-    const hider = new Hider();
+  /**
+   * Makes the table. Resolves with the reason instead, if that cannot be done here.
+   * @param onLost called when nft ended, and the table with it, though nobody closed it
+   */
+  static async start(onLost: (why: string) => void): Promise<Hider | string> {
+    let made = false;
+    const hider = new Hider((why) => made && onLost(why));
     const t = hider.#table;
     hider.#run(
       `add table netdev ${t} { flags owner; }`,
@@ -61,7 +67,10 @@ export class Hider {
       `add set netdev ${t} from6 { type ipv6_addr . inet_proto . inet_service; }`,
     );
     const failure = await hider.done();
-    if (failure === undefined) return hider;
+    if (failure === undefined) {
+      made = true;
+      return hider;
+    }
     await hider.close();
     return failure;
   }
@@ -141,6 +150,7 @@ export class Hider {
 
   /** Shows the traffic to the kernel again. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#nft.stdin?.end();
     while (!this.#ended) {
       await new Promise<void>((resolve) => {

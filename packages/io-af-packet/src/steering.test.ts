@@ -12,14 +12,16 @@ function hidden() {
     else returns.delete(key);
   };
   const others = new Set<string>();
+  const nats: string[] = [];
   const toggle = (key: string, on: boolean) => void (on ? others.add(key) : others.delete(key));
   const hider = {
     setReturn,
     setPrefixes: () => {},
     setNodePort: ({ family, protocol, port }: NodePort, on: boolean) => toggle(`${family} ${protocol} ${port}`, on),
     setLocal: toggle,
+    setNat: (index: number, nat4: boolean, nat6: boolean) => void nats.push(`${index} ${nat4} ${nat6}`),
   };
-  return { returns, others, hider: hider as unknown as Hider };
+  return { returns, others, nats, hider: hider as unknown as Hider };
 }
 
 it('takes return traffic until the last VIP that shares a server and its port has gone', () => {
@@ -53,4 +55,16 @@ it('hides node ports and local addresses while they are there, also those from b
   steering.removeLocalAddress('10.0.0.1');
   steering.removeLocalAddress('fd00::1');
   expect([...others].sort()).toEqual(['10.0.0.1', '6 6 30080']);
+});
+
+it('hides return traffic on the interfaces that are hidden, with another hider, too', () => {
+  const [first, second] = [hidden(), hidden()];
+  const steering = new AfPacketSteering();
+  steering.hideWith(first.hider);
+  steering.addPort(1, [], true);
+  steering.addPort(2, [], false);
+  for (const index of [1, 2]) steering.setNat(index, 4, true);
+  expect(first.nats).toEqual(['1 true false']);
+  steering.hideWith(second.hider);
+  expect(second.nats).toEqual(['1 true false']);
 });

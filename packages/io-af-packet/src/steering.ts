@@ -6,6 +6,8 @@ import type { Hider } from './hider.ts';
 
 interface SteeredPort {
   readonly fds: readonly number[];
+  /** True if the hider has it, too. */
+  readonly hidden: boolean;
   readonly nat: Readonly<Record<4 | 6, boolean>>;
 }
 
@@ -63,7 +65,7 @@ export class AfPacketSteering implements Steering {
     if (!port || port.nat[family] === on) return;
     const nat = { ...port.nat, [family]: on };
     this.#apply({ ...this.#rules, ports: new Map(this.#rules.ports).set(interfaceIndex, { ...port, nat }) });
-    this.#hider?.setNat(interfaceIndex, nat[4], nat[6]);
+    if (port.hidden) this.#hider?.setNat(interfaceIndex, nat[4], nat[6]);
   }
 
   addNodePort(family: 4 | 6, protocol: number, port: number): void {
@@ -96,15 +98,16 @@ export class AfPacketSteering implements Steering {
     if (this.#hider === hider) return;
     this.#hider = hider;
     hider.setPrefixes(this.#rules.prefixes.keys());
+    for (const [index, { hidden, nat }] of this.#rules.ports) if (hidden) hider.setNat(index, nat[4], nat[6]);
     for (const entry of this.#rules.returns.values()) hider.setReturn(entry, true);
     for (const entry of this.#rules.nodePorts.values()) hider.setNodePort(entry, true);
     for (const address of this.#rules.locals.keys()) hider.setLocal(address, true);
   }
 
   /** The sockets' filters accept nothing so far. */
-  addPort(index: number, fds: readonly number[]): void {
+  addPort(index: number, fds: readonly number[], hidden = false): void {
     for (const fd of fds) this.#attached.set(fd, NOTHING);
-    const ports = new Map(this.#rules.ports).set(index, { fds, nat: { 4: false, 6: false } });
+    const ports = new Map(this.#rules.ports).set(index, { fds, hidden, nat: { 4: false, 6: false } });
     this.#apply({ ...this.#rules, ports });
   }
 

@@ -144,6 +144,23 @@ labSuite(describe, 'namespaces', 'the af_packet driver between two kernels', () 
     expect(await transfer('10.0.2.2', 1000)).toEqual({ sent: true, received: true });
   });
 
+  it('hides the traffic again when somebody has killed nft', async () => {
+    const before = await forwarded();
+    await start();
+    const rules = async () => (await middle.exec('nft', ['list', 'ruleset'])).replace(/^table .*/gm, '');
+    const here = '[ "$(readlink /proc/$p/ns/net)" = "$(readlink /proc/self/ns/net)" ] && echo $p';
+    const helper = () => middle.exec('sh', ['-c', `for p in $(pgrep -x nft); do ${here}; done; true`]);
+    const [hidden, nft] = [await rules(), await helper()];
+    expect(hidden).toContain('2001:db8:2::/64');
+    process.kill(Number(nft), 'SIGKILL');
+    await waitFor('another nft', async () => /^\d+\n$/.test(await helper()) && (await helper()) !== nft);
+    await waitFor('the same rules', async () => (await rules()) === hidden);
+    expect(await transfer('10.0.2.2', 100_000)).toEqual({ sent: true, received: true });
+    expect(await forwarded()).toBe(before);
+    await stop();
+    expect(forwarder!.output).toContain('starting it again');
+  });
+
   it('works in an unprivileged user namespace', () => {
     const output = execFileSync('unshare', ['-Urn', process.execPath, ALONE], { encoding: 'utf8' });
     expect(JSON.parse(output)).toEqual({
