@@ -6,5 +6,9 @@ import { spawnSync } from 'node:child_process';
  */
 export function notify(state: string): void {
   if (!process.env.NOTIFY_SOCKET) return;
-  spawnSync('systemd-notify', [state], { stdio: 'ignore' });
+  const { error, status } = spawnSync('systemd-notify', [state], { stdio: 'ignore' });
+  // systemd would wait for it in vain, and end the service.
+  if (error || status !== 0) {
+    process.emitWarning(`systemd-notify ${state}: ${error?.message ?? `exit code ${status}`}: systemd does not know`);
+  }
 }
