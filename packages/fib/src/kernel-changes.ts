@@ -25,6 +25,8 @@ export interface KernelNextHop {
   readonly weight: number;
   /** Not to be used. */
   readonly dead: boolean;
+  /** A route all of whose ways are skipped is as good as not there; one all of whose ways are dead is unreachable. */
+  readonly skipped?: boolean;
 }
 
 export interface KernelRoute {
@@ -32,7 +34,7 @@ export interface KernelRoute {
   readonly destination: string;
   /** 254 is the main table, 255 the local one, which is looked at first. */
   readonly table: number;
-  /** `unicast`, `local`, `broadcast`, `anycast`, `multicast`, `blackhole`, `unreachable`, `prohibit`; others are ignored. */
+  /** `unicast`, `local`, `broadcast`, `anycast`, `multicast`, `blackhole`, `unreachable`, `prohibit`, `throw`; others are ignored. */
   readonly type: string;
   /** The lower of two routes with one destination is used. */
   readonly metric: number;

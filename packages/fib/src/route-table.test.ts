@@ -109,6 +109,50 @@ describe('routes of the kernel', () => {
     expect(at('10.9.0.1')).toBe(NO_ROUTE);
   });
 
+  it('for a type of service come and go beside the route for all', () => {
+    const all = route('10.9.0.0/16', way(LAN, '10.0.0.2'));
+    const some = { ...route('10.9.0.0/16', way(WAN, '192.168.0.1')), tos: 16 };
+    routes.apply(add(all), add(some));
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2');
+    routes.apply({ kind: 'route', before: some, now: { ...some, nexthops: [way(WAN, '192.168.0.2')] } });
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2');
+    routes.apply(del(some));
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2');
+  });
+
+  it('of type throw end the lookup, though a shorter prefix has a route; not in the local table', () => {
+    const thrown = { ...route('10.9.0.0/16'), type: 'throw' };
+    routes.apply(add(route('0.0.0.0/0', way(LAN, '10.0.0.2'))), add(thrown));
+    expect(at('10.9.0.1')).toBe(NO_ROUTE);
+    expect(says('10.10.0.1')).toContain('via 10.0.0.2');
+    routes.apply(del(thrown), add({ ...thrown, table: 255 }));
+    expect(says('10.9.0.1')).toContain('via 10.0.0.2');
+  });
+
+  it('all of whose ways are skipped leave it to the next metric and to shorter prefixes', () => {
+    const dead = (...hop: [number, string?]) => ({ ...way(...hop), dead: true, skipped: true });
+    const first = { ...route('10.9.0.0/16', way(LAN, '10.0.0.2'), way(LAN, '10.0.0.3')), metric: 10 };
+    const half = { ...first, nexthops: [dead(LAN, '10.0.0.2'), way(LAN, '10.0.0.3')] };
+    const none = { ...first, nexthops: [dead(LAN, '10.0.0.2'), dead(LAN, '10.0.0.3')] };
+    const second = { ...route('10.9.0.0/16', way(WAN, '192.168.0.2')), metric: 20 };
+    routes.apply(add(route('0.0.0.0/0', way(WAN, '192.168.0.1'))), add(first), add(second));
+    routes.apply({ kind: 'route', before: first, now: half });
+    expect(says('10.9.0.1')).toContain('via 10.0.0.3');
+    routes.apply({ kind: 'route', before: half, now: none });
+    expect(says('10.9.0.1')).toContain('via 192.168.0.2');
+    routes.apply(del(second));
+    expect(says('10.9.0.1')).toContain('via 192.168.0.1');
+    routes.apply({ kind: 'route', before: none, now: first });
+    expect(says('10.9.0.1')).toContain('load-balance via 10.0.0.2');
+    // without a carrier, while the kernel goes on to use them: unreachable, not by another way
+    routes.apply({
+      kind: 'route',
+      before: first,
+      now: { ...first, nexthops: [{ ...way(LAN, '10.0.0.2'), dead: true }] },
+    });
+    expect(says('10.9.0.1')).toBe('drop (unreachable)');
+  });
+
   it('that change are replaced, also when their metric changes', () => {
     const before = { ...route('10.9.0.0/16', way(LAN, '10.0.0.2')), metric: 5 };
     routes.apply(add(before));

@@ -10,7 +10,7 @@ import {
   prefixOf,
   prefixText,
 } from '@lbd/packet';
-import { checkDpo, DpoFormats, dpo, dpoIndex, dpoType } from './dpo.ts';
+import { checkDpo, DpoFormats, dpo, dpoIndex, dpoType, NO_ROUTE } from './dpo.ts';
 import { FibError } from './errors.ts';
 import { type Follower, Followers } from './followers.ts';
 import type { KernelChange, KernelLink, KernelNeighbour, KernelRoute } from './kernel-changes.ts';
@@ -273,6 +273,7 @@ export class RouteTable {
     const common = { kind, id: idOf(route), metric: route.metric };
     switch (route.type) {
       case 'unicast': {
+        if (only && route.nexthops.every(({ skipped }) => skipped)) return undefined;
         const via = this.#paths.acquire(prefix.family, route.nexthops, route.mtu);
         const source = { ...common, via, ...(route.mtu && { mtu: route.mtu }) };
         const connected = only && others.length === 0 && only.gateway === '' && !only.dead;
@@ -291,6 +292,9 @@ export class RouteTable {
       case 'unreachable':
       case 'prohibit':
         return { prefix, source: { ...common, via: dpo(L.DPO_DROP, L.DROP_UNREACHABLE) } };
+      case 'throw':
+        // the lookup ends without a route in the main table; in the local one it goes on in the main one
+        return kind === 'local' ? undefined : { prefix, source: { ...common, via: NO_ROUTE } };
       default:
         return undefined;
     }
@@ -491,10 +495,10 @@ function hostPrefix(bytes: Uint8Array): Prefix {
 }
 
 /** Tells apart routes for one prefix. Over IPv6, routes over several links may share all else. */
-function idOf({ table, metric, nexthops }: KernelRoute): string {
+function idOf({ table, metric, tos, nexthops }: KernelRoute): string {
   const [only, ...others] = nexthops;
   const device = only && others.length === 0 && only.gateway === '' ? only.ifindex : '';
-  return `${table} ${metric} ${device}`;
+  return `${table} ${metric} ${tos} ${device}`;
 }
 
 function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
