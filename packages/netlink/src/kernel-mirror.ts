@@ -52,7 +52,7 @@ export class KernelMirror {
     route: new Map<string, Route>(),
     neighbour: new Map<string, Neighbour>(),
   };
-  /** Keys of routes that the kernel has several of: the map has the first, which applies. */
+  /** Keys of routes that the kernel has several of: the map has the first that it does not skip, which applies. */
   #ambiguous = new Set<string>();
   readonly #dirty = new Set<Part>();
   #loading: Promise<void> | undefined;
@@ -124,8 +124,10 @@ export class KernelMirror {
       }
       case 'address':
         this.#put('address', change.value, change.action === 'new');
-        // Before Linux 6.6 routes whose source address goes go silently.
+        // Before Linux 6.6 routes whose source address goes go silently. And ways that were dead come back silently with
+        // the first IPv4 address of their interface.
         if (change.action === 'delete') this.#reload('routes4', 'routes6');
+        else if (change.value.family === 4 && this.#hasDeadWay(change.value.ifindex)) this.#reload('routes4');
         break;
       case 'neighbour':
         this.#put('neighbour', change.value, change.action === 'new' && isTold(change.value));
@@ -145,11 +147,20 @@ export class KernelMirror {
     const key = keys.route(value);
     if (this.#ambiguous.has(key) || (value.nexthopId !== 0 && value.nexthops.length === 0)) return false;
     const before = this.#tables.route.get(key);
-    if (!before) return action === 'delete' || (flags & C.NLM_F_APPEND) === 0;
+    const replaces = (flags & C.NLM_F_REPLACE) !== 0;
+    // What it replaced over IPv6 may have had another key: it left by another link, or over a gateway.
+    if (!before) return action === 'delete' || ((flags & C.NLM_F_APPEND) === 0 && !replaces);
     if (action === 'delete') return same(before.nexthops, value.nexthops);
+    if (value.family === 4) return replaces;
     // A change of one of several ways over IPv6 is told as if it were the route.
-    const single = value.family === 4 || (before.nexthops.length <= 1 && value.nexthops.length <= 1);
-    return single && (flags & C.NLM_F_REPLACE) !== 0;
+    return replaces && hasOneGateway(before) && hasOneGateway(value);
+  }
+
+  #hasDeadWay(ifindex: number): boolean {
+    for (const { nexthops } of this.#tables.route.values()) {
+      if (nexthops.some((hop) => hop.dead && hop.ifindex === ifindex)) return true;
+    }
+    return false;
   }
 
   #reload(...parts: readonly Part[]): void {
@@ -201,8 +212,9 @@ export class KernelMirror {
         const ambiguous = new Set([...this.#ambiguous].filter((key) => key.startsWith(`${10 - family} `)));
         for (const route of listed) {
           const key = keys.route(route);
-          if (first.has(key)) ambiguous.add(key);
-          else first.set(key, route);
+          const earlier = first.get(key);
+          if (earlier) ambiguous.add(key);
+          if (!earlier || (isSkipped(earlier) && !isSkipped(route))) first.set(key, route);
         }
         this.#ambiguous = ambiguous;
         this.#differ('route', [...first.values()], (route) => route.family === family);
@@ -254,6 +266,14 @@ const keys = {
     return `${family} ${table} ${destination} ${tos} ${metric}${device}`;
   },
 };
+
+function isSkipped({ nexthops }: Route): boolean {
+  return nexthops.length > 0 && nexthops.every(({ skipped }) => skipped);
+}
+
+function hasOneGateway({ nexthops }: Route): boolean {
+  return nexthops.length === 1 && nexthops[0]!.gateway !== '';
+}
 
 /** The values are plain data, made field by field in one order. */
 function same(a: unknown, b: unknown): boolean {

@@ -55,8 +55,8 @@ describe('messages', () => {
       source: '',
       nexthopId: 0,
       nexthops: [
-        { ifindex: 2, gateway: '10.1.0.2', weight: 3, onlink: false, dead: false },
-        { ifindex: 3, gateway: '10.2.0.2', weight: 256, onlink: true, dead: false },
+        { ifindex: 2, gateway: '10.1.0.2', weight: 3, onlink: false, dead: false, skipped: false },
+        { ifindex: 3, gateway: '10.2.0.2', weight: 256, onlink: true, dead: false, skipped: false },
       ],
     });
   });

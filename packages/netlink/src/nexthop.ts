@@ -12,8 +12,13 @@ export interface NextHop {
   readonly weight: number;
   /** The gateway is on the link, though no address of the interface says so. */
   readonly onlink: boolean;
-  /** The kernel does not use it: its interface is down, or has no carrier. */
+  /** It leads nowhere: its interface is down, or has no carrier. */
   readonly dead: boolean;
+  /**
+   * The kernel does not use it, and where it uses no way of a route, looks for another route. A dead one that is not
+   * skipped has no carrier, and sysctl ignore_routes_with_linkdown is 0.
+   */
+  readonly skipped: boolean;
 }
 
 /** A nexthop object (ip-nexthop(8)). */
@@ -26,9 +31,10 @@ export interface NexthopObject {
   readonly group: readonly { readonly id: number; readonly weight: number }[];
 }
 
-export const flagsOf = (flags: number): Pick<NextHop, 'onlink' | 'dead'> => ({
+export const flagsOf = (flags: number): Pick<NextHop, 'onlink' | 'dead' | 'skipped'> => ({
   onlink: (flags & C.RTNH_F_ONLINK) !== 0,
   dead: (flags & (C.RTNH_F_DEAD | C.RTNH_F_LINKDOWN)) !== 0,
+  skipped: (flags & C.RTNH_F_DEAD) !== 0,
 });
 
 /** struct nhmsg: u8 family, u8 scope, u8 protocol, u8 reserved, u32 flags. */

@@ -104,6 +104,57 @@ labSuite(describe, 'namespaces', 'rtnetlink against ip(8)', () => {
     );
   });
 
+  it('follows IPv6 routes that replace others by another link, or by a gateway', async () => {
+    await steps(
+      '-6 route add 2001:db8:b::/48 dev east',
+      '-6 route replace 2001:db8:b::/48 dev west',
+      '-6 route replace 2001:db8:b::/48 via 2001:db8:1::2',
+      '-6 route replace 2001:db8:b::/48 dev east',
+      '-6 route append 2001:db8:b::/48 dev west',
+      '-6 route replace 2001:db8:b::/48 dev west',
+      '-6 route flush 2001:db8:b::/48',
+      '-6 route add 2001:db8:c::/48 via 2001:db8:1::2',
+      '-6 route replace blackhole 2001:db8:c::/48',
+      '-6 route replace 2001:db8:c::/48 via 2001:db8:2::2',
+      '-6 route flush 2001:db8:c::/48',
+    );
+  });
+
+  it('follows ways that come back with an address of their interface', async () => {
+    await steps(
+      'route add 10.50.0.0/16 nexthop via 10.1.0.2 nexthop via 10.2.0.2',
+      'address del 10.2.0.1/24 dev west',
+      'address add 10.2.0.1/24 dev west',
+      'route del 10.50.0.0/16',
+    );
+  });
+
+  it('has the route that the kernel uses where the first one has no carrier', async () => {
+    await ns.sysctl('net.ipv4.conf.all.ignore_routes_with_linkdown', 1);
+    await ns.ip(
+      'link add n0 type veth peer name n1',
+      'link set n0 up',
+      'link set n1 up',
+      'address add 10.51.0.1/24 dev n0',
+      'address add 10.51.0.2/24 dev east',
+    );
+    const uses = async (name: string) => {
+      await waitFor(`the route over ${name}`, async () => {
+        const { links, routes } = await agent.call('mirror');
+        const [way] = routes.find(({ destination }) => destination === '10.51.0.0/24')?.nexthops ?? [];
+        return way && !way.skipped && links.find(({ ifindex }) => ifindex === way.ifindex)?.name === name;
+      });
+      expect((await ns.ipJson('route', 'get', '10.51.0.9'))[0]).toMatchObject({ dev: name });
+    };
+    await uses('n0');
+    await ns.ip('link set n1 down');
+    await uses('east');
+    await ns.ip('link set n1 up');
+    await uses('n0');
+    await ns.ip('link del n0', 'address del 10.51.0.2/24 dev east');
+    await ns.sysctl('net.ipv4.conf.all.ignore_routes_with_linkdown', 0);
+  });
+
   it('follows nexthop objects', async () => {
     await steps(
       'nexthop add id 1 via 10.1.0.2 dev east',
