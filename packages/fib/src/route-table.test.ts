@@ -199,6 +199,53 @@ describe('routes of the kernel', () => {
   });
 });
 
+describe('more routes', () => {
+  const wide = (i: number) => route(`${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/25`, way(LAN, '10.0.0.2'));
+
+  it('than a call takes arguments are taken over at once, and follow their next hops', () => {
+    const gateway = (metric: number, device: number) => ({ ...route('172.16.0.0/12', way(device)), metric });
+    const many = Array.from({ length: 200_000 }, (_, i) =>
+      add(route(`${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/24`, way(0, '172.16.0.1'))),
+    );
+    routes.apply(add(gateway(10, LAN)));
+    routes.applyAll(many);
+    expect(says('20.0.0.1')).toContain('via 172.16.0.1 lan');
+    expect(says('23.13.63.1')).toContain('via 172.16.0.1 lan');
+    routes.apply(add(gateway(5, WAN)));
+    expect(says('23.13.63.1')).toContain('via 172.16.0.1 wan');
+  });
+
+  it('than there is room for leave the others as they are, and come when there is', () => {
+    const all = Array.from({ length: 60_000 }, (_, i) => wide(i));
+    const later = route('50.0.0.0/8', way(LAN, '10.0.0.3'));
+    const full = { code: 'LBD_OUT_OF_MEMORY' };
+    expect(() => routes.applyAll([...all.map(add), add(later)])).toThrow(expect.objectContaining(full));
+    expect(says('20.0.0.1')).toContain('via 10.0.0.2');
+    expect(says('50.0.0.1')).toContain('via 10.0.0.3');
+    expect(at('20.234.95.1')).toBe(NO_ROUTE);
+    // what is special is there, or refused
+    expect(() => routes.addSpecial('99.1.1.1/32', dpo(L.DPO_DROP, L.DROP_BLACKHOLE))).toThrow(
+      expect.objectContaining(full),
+    );
+    expect(at('99.1.1.1')).toBe(NO_ROUTE);
+    routes.applyAll(all.slice(0, 30_000).map(del));
+    expect(at('20.0.0.1')).toBe(NO_ROUTE);
+    expect(says('20.234.95.1')).toContain('via 10.0.0.2');
+    routes.addSpecial('99.1.1.1/32', dpo(L.DPO_DROP, L.DROP_BLACKHOLE));
+    expect(says('99.1.1.1')).toBe('drop (blackhole)');
+  });
+
+  it('that can not be taken over do not keep others from it', () => {
+    const bad = {
+      kind: 'neighbour',
+      before: undefined,
+      now: { ifindex: LAN, address: 'x', mac: MAC(1), state: 'stale' },
+    };
+    expect(() => routes.apply(bad as KernelChange, add(route('50.0.0.0/8', way(LAN, '10.0.0.3'))))).toThrow();
+    expect(says('50.0.0.1')).toContain('via 10.0.0.3');
+  });
+});
+
 describe('what routes hold', () => {
   it('is given back: adjacencies and load balances do not run out', () => {
     for (let i = 0; i < 66_000; i++) {

@@ -119,6 +119,8 @@ export class RouteTable {
   readonly #trackers = new Followers<LiveTracker>();
   readonly #builtIn: readonly Prefix[];
   #dirty = new Set<RibEntry>();
+  /** Entries that the FIB had no room for: tried again with each change. */
+  readonly #homeless = { 4: new Set<RibEntry>(), 6: new Set<RibEntry>() } as const;
 
   constructor(tables: IpTables, options: RouteTableOptions = {}) {
     this.#tables = tables;
@@ -139,16 +141,23 @@ export class RouteTable {
     this.#builtIn = BUILT_IN.map(([text]) => parsePrefix(text));
     for (const [text, word] of BUILT_IN)
       this.#put(parsePrefix(text), { kind: 'built-in', id: '', metric: 0, via: word });
-    this.#settle();
+    raise(this.#settle());
   }
 
-  /** Takes over changes of the kernel. Those of one call count as one. @throws FibError, AddressError */
+  /**
+   * Takes over changes of the kernel. Those of one call count as one. Where one can't be taken over, or there is no room for it,
+   * the others are nevertheless; what there was no room for is tried again with each change.
+   * @throws FibError, AddressError, OutOfMemoryError
+   */
   apply(...changes: readonly KernelChange[]): void {
-    try {
-      for (const change of changes) this.#apply(change);
-    } finally {
-      this.#settle();
-    }
+    this.applyAll(changes);
+  }
+
+  /** The same for any number of changes: a call takes no more than some ten thousand arguments. */
+  applyAll(changes: Iterable<KernelChange>): void {
+    let failed: Failed;
+    for (const change of changes) failed = attempt(() => this.#apply(change)) ?? failed;
+    raise(this.#settle() ?? failed);
   }
 
   /** An interface of the kernel is run by lbd: routes over it are followed, where others punt. @param index lbd's own */
@@ -174,7 +183,7 @@ export class RouteTable {
 
   /**
    * Makes a prefix lead to a DPO, whatever the kernel says about exactly this prefix; longer routes inside it still apply.
-   * @throws FibError (LBD_FIB_EXISTS) if there is one already, AddressError
+   * @throws FibError (LBD_FIB_EXISTS) if there is one already, AddressError, OutOfMemoryError
    */
   addSpecial(prefix: string, word: number): void {
     const parsed = parsePrefix(prefix);
@@ -182,7 +191,12 @@ export class RouteTable {
       throw new FibError('LBD_FIB_EXISTS', `${prefixText(parsed)} is taken already`);
     }
     this.#put(parsed, { kind: 'special', id: '', metric: 0, via: checkDpo(word) });
+    const failed = this.#settle();
+    const entry = this.#ribs[parsed.family].get(parsed)!;
+    if (!failed || !this.#homeless[parsed.family].has(entry)) return;
+    this.#remove(parsed, 'special', '');
     this.#settle();
+    raise(failed);
   }
 
   /** What the kernel says about the prefix applies again. @throws FibError (LBD_FIB_UNKNOWN), AddressError */
@@ -191,7 +205,7 @@ export class RouteTable {
     if (!this.#remove(parsed, 'special', '')) {
       throw new FibError('LBD_FIB_UNKNOWN', `${prefixText(parsed)} is not a special prefix`);
     }
-    this.#settle();
+    raise(this.#settle());
   }
 
   /**
@@ -381,7 +395,7 @@ export class RouteTable {
       this.#remove(hostPrefix(neighbour.bytes), 'neighbour', String(ifindex));
       this.#judge(neighbour);
     }
-    this.#settle();
+    raise(this.#settle());
   }
 
   #refresh(list: PathList): boolean {
@@ -394,17 +408,31 @@ export class RouteTable {
 
   // ---- From sources to the FIB ---------------------------------------------------------------------------------------
 
-  /** Brings the FIB up to date with the sources, then what depends on it. */
-  #settle(): void {
+  /** Brings the FIB up to date with the sources, then what depends on it. Returns why it could not be brought there whole. */
+  #settle(): Failed {
     const changed: Prefix[] = [];
+    let failed: Failed;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const installed = this.#install();
-      changed.push(...installed);
+      const installed: Prefix[] = [];
+      failed = this.#install(installed) ?? failed;
+      for (const prefix of installed) changed.push(prefix);
       if (installed.length === 0) break;
       for (const neighbour of affected(this.#neighbourAddresses, installed)) this.#judge(neighbour);
       for (const list of this.#paths.recursive()) this.#refresh(list);
     }
+    this.#house(changed);
     for (const tracker of affected(this.#trackers, changed)) this.#follow(tracker);
+    return failed;
+  }
+
+  /** Publishes what there was no room for, as far as there is now; adds the prefixes to `changed`. */
+  #house(changed: Prefix[]): void {
+    for (const family of [4, 6] as const) {
+      for (const entry of this.#homeless[family]) {
+        if (this.#update(entry, changed)) break;
+        this.#homeless[family].delete(entry);
+      }
+    }
   }
 
   /** Tells a tracker if its way is another one, or takes packets of another size. */
@@ -444,22 +472,38 @@ export class RouteTable {
     }
   }
 
-  /** Publishes what the dirty entries say; returns the prefixes that lead elsewhere now. */
-  #install(): Prefix[] {
+  /** Publishes what the dirty entries say; adds the prefixes that lead elsewhere now to `changed`. */
+  #install(changed: Prefix[]): Failed {
     const dirty = this.#dirty;
     this.#dirty = new Set();
-    const changed: Prefix[] = [];
+    let failed: Failed;
     for (const entry of dirty) {
-      const [best] = entry.sources;
-      const word = best && dpoOf(best);
-      if (!best) this.#ribs[entry.prefix.family].forget(entry);
-      if (word === entry.installed && best?.mtu === entry.mtu) continue;
-      if (word !== entry.installed) this.#publish(entry.prefix, word);
-      entry.installed = word;
-      entry.mtu = best?.mtu;
-      changed.push(entry.prefix);
+      const homeless = this.#homeless[entry.prefix.family];
+      homeless.delete(entry);
+      if (entry.sources.length === 0) this.#ribs[entry.prefix.family].forget(entry);
+      const why = this.#update(entry, changed);
+      if (why) homeless.add(entry);
+      failed ??= why;
     }
-    return changed;
+    return failed;
+  }
+
+  /** Publishes what an entry says. If there is no room, nothing is there in its place. */
+  #update(entry: RibEntry, changed: Prefix[]): Failed {
+    const [best] = entry.sources;
+    const word = best && dpoOf(best);
+    if (word === entry.installed && best?.mtu === entry.mtu) return undefined;
+    let failed: Failed;
+    if (word !== entry.installed) {
+      failed = attempt(() => this.#publish(entry.prefix, word));
+      // what it led to may be gone
+      if (failed && entry.installed !== undefined) this.#publish(entry.prefix, undefined);
+      else if (failed) return failed;
+    }
+    entry.installed = failed ? undefined : word;
+    entry.mtu = failed ? undefined : best?.mtu;
+    changed.push(entry.prefix);
+    return failed;
   }
 
   #publish({ family, bytes, length }: Prefix, word: number | undefined): void {
@@ -476,6 +520,22 @@ export class RouteTable {
     const type = dpoType(word);
     if (type === L.DPO_GLEAN4 || type === L.DPO_GLEAN6) this.#options.onResolve?.(dpoIndex(word), addressText(bytes));
   }
+}
+
+/** An error to be thrown when all else is done. */
+type Failed = { readonly error: unknown } | undefined;
+
+function attempt(what: () => void): Failed {
+  try {
+    what();
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}
+
+function raise(failed: Failed): void {
+  if (failed) throw failed.error;
 }
 
 /** Who follows an address in one of the changed prefixes; everyone if that is as quickly said. */

@@ -122,7 +122,7 @@ async function start(config: LbdConfig, options: DaemonOptions, cleanup: Cleanup
   });
   const fault = (error: unknown) => log.error({ err: error }, 'a fault, lbd goes on');
   const locals = new LocalAddresses(ports.steering, fault);
-  const sink = new WorldSink(ports.infos, interfaces, routes, locals, (name, state) => {
+  const sink = new WorldSink(ports.infos, interfaces, routes, locals, fault, (name, state) => {
     if (state === 'up') log.info({ interface: name }, 'the interface is up');
     else if (state === 'down') log.warn({ interface: name }, 'the interface is down');
     else log.error({ interface: name }, 'the interface is gone; should it come again, lbd must be started again');

@@ -25,7 +25,13 @@ it('receives what is sent to the addresses of its interfaces, and tells drivers 
   const locals = new LocalAddresses({ addLocalAddress, removeLocalAddress: () => {} }, (error) => {
     throw error;
   });
-  new StaticWorld(config.static, [port], new WorldSink([port], interfaces, routes, locals));
+  new StaticWorld(
+    config.static,
+    [port],
+    new WorldSink([port], interfaces, routes, locals, (error) => {
+      throw error;
+    }),
+  );
   const receives = (address: string) => dpoType(routes.lookup(addressBytes(address))) === DPO_RECEIVE;
   expect(['10.0.0.1', '2001:db8::1'].map(receives)).toEqual([true, true]);
   expect(['10.0.0.2', '10.0.0.255', '2001:db8::2', '192.0.2.1'].map(receives)).toEqual(Array(4).fill(false));

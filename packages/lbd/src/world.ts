@@ -37,20 +37,26 @@ export class WorldSink {
   /** Index of an interface by the kernel's. */
   readonly #index: ReadonlyMap<number, number>;
   readonly #onLink: (name: string, state: LinkState) => void;
+  readonly #onError: (error: unknown) => void;
   readonly #states = new Map<number, LinkState>();
   #waiting: KernelChange[] = [];
 
-  /** @param onLink told when an interface of lbd goes down, comes up or is deleted, and at first if it is not up */
+  /**
+   * @param onError some routes or neighbours could not be taken over, or have no room; the others were
+   * @param onLink told when an interface of lbd goes down, comes up or is deleted, and at first if it is not up
+   */
   constructor(
     ports: readonly PortInfo[],
     interfaces: Interfaces,
     routes: RouteTable,
     locals: LocalAddresses,
+    onError: (error: unknown) => void,
     onLink: (name: string, state: LinkState) => void = () => {},
   ) {
     this.#interfaces = interfaces;
     this.#routes = routes;
     this.#locals = locals;
+    this.#onError = onError;
     this.#onLink = onLink;
     this.#index = new Map(ports.map((port) => [ifindexOf(port), port.index]));
     for (const [ifindex, index] of this.#index) routes.attach(ifindex, index);
@@ -71,7 +77,12 @@ export class WorldSink {
   flush(): void {
     const changes = this.#waiting;
     this.#waiting = [];
-    if (changes.length > 0) this.#routes.apply(...changes);
+    if (changes.length === 0) return;
+    try {
+      this.#routes.applyAll(changes);
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   #link(link: { ifindex: number; mac: string; mtu: number; up: boolean; carrier: boolean }, there: boolean): void {
