@@ -186,8 +186,9 @@ export class KernelMirror {
             // It is listed again with whatever is listed next.
             this.#dirty.add(part);
             throw error;
+          } finally {
+            for (const change of this.#backlog.splice(0)) this.#apply(change);
           }
-          for (const change of this.#backlog.splice(0)) this.#apply(change);
         }
       } finally {
         this.#loading = undefined;
