@@ -56,7 +56,14 @@ export class Rib {
       this.#entries.set(keyOf(prefix), entry);
       this.#counts[prefix.length]! += 1;
     }
-    const replaced = take(entry, source.kind, source.id);
+    const there = entry.sources.findIndex(({ kind, id }) => kind === source.kind && id === source.id);
+    const replaced = entry.sources[there];
+    if (replaced?.metric === source.metric) {
+      // it stays before those of its metric that came later, as in the kernel
+      entry.sources[there] = source;
+      return { entry, replaced };
+    }
+    take(entry, source.kind, source.id);
     const at = entry.sources.findIndex((other) => before(source, other));
     entry.sources.splice(at < 0 ? entry.sources.length : at, 0, source);
     return { entry, replaced };

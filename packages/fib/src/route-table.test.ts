@@ -109,6 +109,16 @@ describe('routes of the kernel', () => {
     expect(at('10.9.0.1')).toBe(NO_ROUTE);
   });
 
+  it('of one prefix and metric over two links: the first, also after it changed', () => {
+    const over = (device: number, mtu = 0) => ({ ...route('fd09::/64', way(device)), metric: 256, mtu });
+    routes.apply(add(over(LAN)), add(over(WAN)));
+    expect(says('fd09::1')).toBe('glean lan');
+    routes.apply({ kind: 'route', before: over(LAN), now: over(LAN, 1400) });
+    expect(says('fd09::1')).toBe('glean lan');
+    routes.apply(del(over(LAN, 1400)));
+    expect(says('fd09::1')).toBe('glean wan');
+  });
+
   it('for a type of service come and go beside the route for all', () => {
     const all = route('10.9.0.0/16', way(LAN, '10.0.0.2'));
     const some = { ...route('10.9.0.0/16', way(WAN, '192.168.0.1')), tos: 16 };
