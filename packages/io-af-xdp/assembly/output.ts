@@ -84,6 +84,9 @@ function send(node: usize, metadata: usize, vector: usize, from: i32, to: i32, t
     store<u32>(queue, written + sent, TX_WRITTEN);
     store<u32>(queue, load<u32>(queue, TX_UNTOLD) + sent, TX_UNTOLD);
     atomic.store<u32>(load<u32>(queue, TX_PRODUCER), written + sent);
+  } else if (queue != 0 && room == 0) {
+    // Full of what a wake-up could not send (the interface was down): no new entry asks for another.
+    store<u32>(queue, load<u32>(queue, TX_UNTOLD) | 1, TX_UNTOLD);
   }
   const counters: usize = <usize>load<u32>(worker, WORKER_INTERFACE_COUNTERS) + tx * INTERFACE_COUNTER_BYTES;
   store<u64>(counters, load<u64>(counters, INTERFACE_TX_PACKETS) + sent, INTERFACE_TX_PACKETS);

@@ -153,6 +153,13 @@ class FakeQueue {
   lose(packets: number): void {
     this.#set(L.RX_LOST, packets);
   }
+  /** Entries of the TX ring that the worker's flush has not yet told the kernel of. */
+  get untold(): number {
+    return this.#get(L.TX_UNTOLD);
+  }
+  set untold(entries: number) {
+    this.#set(L.TX_UNTOLD, entries);
+  }
 
   #get(offset: number): number {
     return this.#arena.memory.u32[(this.block + offset) >>> 2]!;
@@ -276,6 +283,19 @@ describe('af_xdp-output', () => {
     expect(bench.queues[0]!.transmit(RING).map(({ length }) => length)).toEqual([14, 2048 - 242]);
     bench.receive();
     expect(bench.freeBuffers.length + bench.queues[0]!.buffers).toBe(BUFFERS);
+  });
+
+  it('has the kernel told again of a ring that stays full', () => {
+    const bench = new Bench([1]);
+    bench.send(packets(bench, RING, 1));
+    const [queue] = bench.queues as [FakeQueue];
+    queue.untold = 0; // the wake-up found the interface down
+    bench.send(packets(bench, 3, 1));
+    expect(queue.untold).toBeGreaterThan(0);
+    queue.untold = 0;
+    queue.transmit(1);
+    bench.send(packets(bench, 3, 1));
+    expect(queue.untold).toBe(1);
   });
 });
 

@@ -238,6 +238,23 @@ labSuite(describe, 'xdp', 'the af_xdp driver on veth', () => {
     await reflector.end();
   });
 
+  it('sends again after its interface was down and the ring filled up', async () => {
+    await host.ip('link add xdp1 type veth peer name far1', 'link set far1 up', 'link set xdp1 up');
+    const options = { 'tx-ring': 64 };
+    // A worker that goes to sleep has the kernel look at all its rings; this one is too busy.
+    const reflector = await Reflector.start(host, { interfaces: ['xdp0', 'xdp1'], to: 1, awake: true, options });
+    await host.ip('link set xdp1 down');
+    await udpLoad(client, 1, 200, 100, 201);
+    const full = await reflector.stats();
+    expect(full.buffers[0]!.tx).toBe(64);
+    expect(full.interfaces[1]).toMatchObject({ txPackets: 64, txDrops: 136 });
+    await host.ip('link set xdp1 up');
+    await udpLoad(client, 1, 2, 100, 3);
+    await waitFor('the ring to be empty', async () => (await reflector.stats()).buffers[0]!.tx === 0);
+    await reflector.end();
+    await host.ip('link del xdp1');
+  });
+
   it('counts what the kernel drops because it does not fit a frame', async () => {
     for (const [namespace, name] of [
       [client, 'eth0'],

@@ -10,7 +10,7 @@ import { EventFd, xdpStatistics } from '@lbd/native';
 import { afXdp } from '../dist/index.js';
 import { reflectorGraph } from './reflector-graph.mjs';
 
-const { interfaces, workers: workerCount = 1, options = {}, vip, buffers = 8192 } = JSON.parse(process.argv[2]);
+const { interfaces, workers: workerCount = 1, options = {}, vip, buffers = 8192, to, awake } = JSON.parse(process.argv[2]);
 const arena = Arena.create(256 << 20);
 const { memory } = arena;
 const graph = reflectorGraph([]);
@@ -32,7 +32,7 @@ const ports = opened.map(({ info }) => info);
 const control = new Int32Array(new SharedArrayBuffer(4));
 const workers = layout.workers.map(({ index }) => {
   const stop = new EventFd();
-  const workerData = { wasm: memory.wasm, ports, layout, index, stopFd: stop.fd, control };
+  const workerData = { wasm: memory.wasm, ports, layout, index, stopFd: stop.fd, control, to, awake };
   const worker = new Worker(new URL('./reflector-worker.mjs', import.meta.url), { workerData });
   return {
     stop,
