@@ -98,7 +98,9 @@ function reclaim(worker: usize, queue: usize): void {
 function refill(worker: usize, queue: usize): void {
   const written = load<u32>(queue, FILL_WRITTEN);
   const wanted = load<u32>(queue, FILL_WANTED);
-  let missing = wanted - (written - atomic.load<u32>(load<u32>(queue, FILL_CONSUMER)));
+  const there = written - atomic.load<u32>(load<u32>(queue, FILL_CONSUMER));
+  if (there >= wanted) return; // less is wanted than before, perhaps
+  let missing = wanted - there;
   if (missing < min<u32>(REFILL_BATCH, wanted >> 2)) return;
   const free = load<u32>(worker, WORKER_FREE_COUNT);
   if (free <= <u32>REFILL_RESERVE) return;

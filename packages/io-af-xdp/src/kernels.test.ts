@@ -15,6 +15,7 @@ import {
   NODE_DATA,
   NODE_WORKER,
   VECTOR_SIZE,
+  WORKER_BUFFERS,
   WORKER_BYTES,
   WORKER_FRAMES,
   WORKER_FREE,
@@ -33,6 +34,7 @@ type Kernel = (node: number, vector: number, count: number, nexts: number) => nu
 const module = new WebAssembly.Module(readFileSync(new URL('../dist/kernels.wasm', import.meta.url)));
 const BUFFERS = 1024;
 const RING = 64;
+const FILL_RING = 2048;
 /** Ring indices start just below 2^32, so that they wrap. */
 const START = 0xffff_ffe0;
 
@@ -50,7 +52,8 @@ class Bench {
   readonly queues: FakeQueue[];
   readonly kernels: Record<string, Kernel>;
 
-  constructor(interfaces: readonly number[], fillWanted = 32) {
+  /** @param fillWanted buffers to keep on each fill ring; what the registry finds right if left out */
+  constructor(interfaces: readonly number[], fillWanted?: number) {
     const { u32 } = this.memory;
     const set = (address: number, value: number) => {
       u32[address >>> 2] = value;
@@ -64,11 +67,13 @@ class Bench {
     set(this.worker + WORKER_FREE_COUNT, BUFFERS);
     for (let i = 0; i < BUFFERS; i++) set(this.free + i * 4, i);
     this.memory.u8.fill(0xa5, this.metadata, this.metadata + BUFFERS * METADATA_BYTES);
-    this.queues = interfaces.map((index) => new FakeQueue(this.arena, index, fillWanted));
+    set(this.worker + WORKER_BUFFERS, BUFFERS);
+    this.queues = interfaces.map((index) => new FakeQueue(this.arena, index));
     const registry = new Registry(this.memory);
     registry.addInput(0, this.input + NODE_DATA);
     for (const { index, block } of this.queues) registry.connect(index, [{ queue: 0, worker: 0, fd: -1, block }]);
     registry.addOutput(0, this.output + NODE_DATA); // nodes and queues may come in any order
+    if (fillWanted !== undefined) for (const queue of this.queues) queue.fillWanted = fillWanted;
     this.kernels = this.memory.instantiate(module) as unknown as Record<string, Kernel>;
   }
 
@@ -103,20 +108,20 @@ class FakeQueue {
   /** Frames that the kernel took off the fill ring to receive into. */
   readonly filled: number[] = [];
 
-  constructor(arena: Arena, index: number, fillWanted: number) {
+  constructor(arena: Arena, index: number) {
     this.index = index;
     this.#arena = arena;
     this.block = arena.allocate('block', L.QUEUE_BYTES);
     this.#set(L.QUEUE_INTERFACE, index);
-    this.#set(L.FILL_WANTED, fillWanted);
     for (const producer of [L.RX_PRODUCER, L.TX_PRODUCER, L.FILL_PRODUCER, L.COMPLETION_PRODUCER]) {
       const words = arena.allocate('words', 128);
       arena.memory.u32[words >>> 2] = START;
       arena.memory.u32[(words + 64) >>> 2] = START;
       this.#set(producer, words);
       this.#set(producer + 4, words + 64);
-      this.#set(producer + 8, arena.allocate('entries', RING * 16));
-      this.#set(producer + 12, RING - 1);
+      const ring = producer === L.FILL_PRODUCER ? FILL_RING : RING;
+      this.#set(producer + 8, arena.allocate('entries', ring * 16));
+      this.#set(producer + 12, ring - 1);
     }
     for (const own of [L.RX_TAKEN, L.TX_WRITTEN, L.TX_SEEN, L.FILL_WRITTEN, L.COMPLETION_TAKEN]) this.#set(own, START);
   }
@@ -150,6 +155,9 @@ class FakeQueue {
   get level(): { fill: number; rx: number; tx: number } {
     return { fill: this.#level(L.FILL_PRODUCER), rx: this.#level(L.RX_PRODUCER), tx: this.#level(L.TX_PRODUCER) };
   }
+  set fillWanted(buffers: number) {
+    this.#set(L.FILL_WANTED, buffers);
+  }
   lose(packets: number): void {
     this.#set(L.RX_LOST, packets);
   }
@@ -176,7 +184,7 @@ class FakeQueue {
     return (produced - consumed) >>> 0;
   }
   #entry(ring: number, index: number, width: number): number {
-    return this.#get(ring + 8) + (index % RING) * width;
+    return this.#get(ring + 8) + (index & this.#get(ring + 12)) * width;
   }
   #consume(ring: number, width: number): number {
     const { u32, u64 } = this.#arena.memory;
@@ -195,7 +203,7 @@ class FakeQueue {
 
 describe('af_xdp-input', () => {
   it('keeps the fill ring filled and writes fresh metadata for what comes in', () => {
-    const bench = new Bench([5]);
+    const bench = new Bench([5], 32);
     const [queue] = bench.queues as [FakeQueue];
     expect(bench.receive()).toEqual([]);
     expect(queue.level.fill).toBe(32);
@@ -230,6 +238,28 @@ describe('af_xdp-input', () => {
     const onRings = bench.queues.reduce((n, queue) => n + queue.buffers, 0);
     expect(bench.freeBuffers.length + onRings).toBe(BUFFERS);
     expect(bench.freeBuffers.length).toBeGreaterThanOrEqual(L.REFILL_RESERVE);
+  });
+
+  it('shares the buffers out among all queues, and leaves half of them to packets', () => {
+    const levels = (queues: number) => {
+      const bench = new Bench(Array.from({ length: queues }, (_, i) => i));
+      bench.receive();
+      return bench.queues.map(({ level }) => level.fill);
+    };
+    expect(levels(1)).toEqual([BUFFERS / 4]);
+    expect(levels(2)).toEqual([BUFFERS / 4, BUFFERS / 4]);
+    expect(levels(16)).toEqual(Array.from({ length: 16 }, () => BUFFERS / 32));
+  });
+
+  it('takes no buffer back, and gives none, when a queue is to have fewer', () => {
+    const bench = new Bench([1], 48);
+    bench.receive();
+    bench.queues[0]!.fillWanted = 16;
+    bench.receive();
+    expect(bench.queues[0]!.level.fill).toBe(48);
+    for (let i = 0; i < 40; i++) bench.queues[0]!.arrive(60);
+    bench.receive();
+    expect(bench.queues[0]!.level.fill).toBe(16);
   });
 
   it('books what the kernel lost, once', () => {

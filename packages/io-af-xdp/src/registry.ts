@@ -1,3 +1,4 @@
+import { NODE_DATA, NODE_WORKER, WORKER_BUFFERS } from '@lbd/graph';
 import type { Memory } from '@lbd/memory';
 import * as L from './layout.ts';
 import type { QueueDetails } from './port.ts';
@@ -51,8 +52,21 @@ export class Registry {
     Atomics.store(i32, at + (L.INPUT_COUNT >> 2), 0);
     queues.forEach(({ block }, i) => {
       u32[at + (L.INPUT_BLOCKS >> 2) + i] = block;
+      u32[(block + L.FILL_WANTED) >>> 2] = this.#fillWanted(worker, block, queues.length);
     });
     Atomics.store(i32, at + (L.INPUT_COUNT >> 2), queues.length);
+  }
+
+  /**
+   * Buffers to keep on a queue's fill ring: all rings of a worker have half of its buffers at most, so that each gets some,
+   * and packets that are under way have the rest; and one ring has a quarter at most.
+   */
+  #fillWanted(worker: number, block: number, queues: number): number {
+    const { u32 } = this.#memory;
+    const workerBlock = u32[(this.#inputs.get(worker)! - NODE_DATA + NODE_WORKER) >>> 2]!;
+    const buffers = u32[(workerBlock + WORKER_BUFFERS) >>> 2]!;
+    const entries = u32[(block + L.FILL_MASK) >>> 2]! + 1;
+    return Math.max(1, Math.min(entries, buffers >>> 2, Math.floor(buffers / 2 / queues)));
   }
 
   #writeOutput(worker: number, interfaceIndex: number): void {

@@ -33,13 +33,12 @@ export class QueueRoom {
 
   /**
    * Sets the socket's ring sizes, maps its rings into the room and describes them in the queue block.
-   * @param fillWanted buffers to keep on the fill ring
    * @throws SystemError, and then nothing is mapped
    */
-  map(fd: number, interfaceIndex: number, fillWanted: number): void {
+  map(fd: number, interfaceIndex: number): void {
     try {
       const mapped = Object.fromEntries(RINGS.map((ring) => [ring, this.#mapRing(fd, ring)]));
-      this.#describe(mapped as Record<XdpRing, MappedRing>, interfaceIndex, fillWanted);
+      this.#describe(mapped as Record<XdpRing, MappedRing>, interfaceIndex);
     } catch (error) {
       this.unmap();
       throw error;
@@ -57,7 +56,7 @@ export class QueueRoom {
     return { address: this.#rings[ring], offsets: xdpMapRing(fd, ring, entries, this.#view(ring)), mask: entries - 1 };
   }
 
-  #describe(rings: Record<XdpRing, MappedRing>, interfaceIndex: number, fillWanted: number): void {
+  #describe(rings: Record<XdpRing, MappedRing>, interfaceIndex: number): void {
     const block = this.#memory.u32.subarray(this.block >>> 2, (this.block + L.QUEUE_BYTES) >>> 2).fill(0);
     const set = (offset: number, value: number) => {
       block[offset >> 2] = value;
@@ -75,7 +74,6 @@ export class QueueRoom {
     ring(rings.completion, L.COMPLETION_PRODUCER);
     set(L.TX_FLAGS, rings.tx.address + rings.tx.offsets.flags);
     set(L.FILL_FLAGS, rings.fill.address + rings.fill.offsets.flags);
-    set(L.FILL_WANTED, Math.min(fillWanted, this.sizes.fill));
   }
 
   #view(ring: XdpRing): Uint8Array {

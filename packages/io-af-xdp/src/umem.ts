@@ -42,14 +42,11 @@ const TX_BUDGET = 256;
  */
 export class Umem {
   readonly #frames: Uint8Array;
-  /** Frames of one worker. */
-  readonly #perWorker: number;
   /** Bound sockets: with zero-copy, and without. */
   readonly #sockets = { zeroCopy: new Set<number>(), copy: new Set<number>() };
 
   constructor(memory: Memory, pool: BufferPool) {
     this.#frames = memory.u8.subarray(pool.frames, pool.frames + pool.count * FRAME_BYTES);
-    this.#perWorker = pool.perWorker;
   }
 
   /**
@@ -86,7 +83,7 @@ export class Umem {
     try {
       const [first] = group;
       if (first === undefined) xdpRegisterUmem(fd, this.#frames, FRAME_BYTES);
-      room.map(fd, interfaceIndex, this.#perWorker >> 2);
+      room.map(fd, interfaceIndex);
       xdpSetTxBudget(fd, Math.min(TX_BUDGET, room.sizes.tx));
       raiseSendBuffer(fd);
       // A socket that shares a UMEM takes over its flags.

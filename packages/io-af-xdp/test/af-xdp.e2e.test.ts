@@ -216,6 +216,16 @@ labSuite(describe, 'xdp', 'the af_xdp driver on veth', () => {
     await reflector.end();
   });
 
+  it('has buffers for each of many queues of one worker', async () => {
+    await host.ip('link add many0 numrxqueues 8 numtxqueues 8 type veth peer name many1', 'link set many1 up');
+    await host.ip('link set many0 up');
+    const reflector = await Reflector.start(host, { interfaces: ['many0', 'xdp0'] });
+    expect(reflector.ports[0].details.queues).toHaveLength(8);
+    expect(await udpLoad(client, 16, 200)).toEqual({ right: 3200, wrong: 0 });
+    await reflector.end();
+    await host.ip('link del many0');
+  });
+
   it('steers while it runs', async () => {
     const reflector = await Reflector.start(host);
     expect((await udpLoad(client, 1, 10)).right).toBe(10);

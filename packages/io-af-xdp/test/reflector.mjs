@@ -10,7 +10,15 @@ import { EventFd, xdpStatistics } from '@lbd/native';
 import { afXdp } from '../dist/index.js';
 import { reflectorGraph } from './reflector-graph.mjs';
 
-const { interfaces, workers: workerCount = 1, options = {}, vip, buffers = 8192, to, awake } = JSON.parse(process.argv[2]);
+const {
+  interfaces,
+  workers: workerCount = 1,
+  options = {},
+  vip,
+  buffers = 8192,
+  to,
+  awake,
+} = JSON.parse(process.argv[2]);
 const arena = Arena.create(256 << 20);
 const { memory } = arena;
 const graph = reflectorGraph([]);
