@@ -94,4 +94,15 @@ describe('cutting packets of segmentation offload', () => {
     expect(planCut(packet!.subarray(0, 40), TCP4, 1000, 1792)).toBeUndefined();
     expect(planCut(packet!.subarray(0, 14), TCP4, 1000, 1792)).toBeUndefined();
   });
+
+  it('does not take what a tunnel carries for TCP, or UDP', () => {
+    const [four, six, udp] = scapy(
+      `E/IP()/IP(src='192.168.1.1')/TCP()/data[:3000]`,
+      `E/IP()/IPv6(src='2001:db8::1')/TCP()/data[:3000]`,
+      `E/IP()/IP(src='192.168.1.1')/UDP()/data[:3000]`,
+    );
+    expect(planCut(four!, TCP4, 1000, 1792)).toBeUndefined();
+    expect(planCut(six!, TCP6, 1000, 1792)).toBeUndefined();
+    expect(planCut(udp!, UDP, 1000, 1792)).toBeUndefined();
+  });
 });

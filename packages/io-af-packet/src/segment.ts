@@ -31,8 +31,9 @@ export function planCut(packet: Uint8Array, type: number, size: number, room: nu
   if (!tcp && kind !== VIRTIO_NET_HDR_GSO.udpL4) return undefined;
   const family = (packet[ETHERNET] ?? 0) >> 4;
   if (family !== 4 && family !== 6) return undefined;
-  // Extension headers are left to the kernel's own segmentation: local senders do not make them with GSO.
-  if (family === 6 && packet[ETHERNET + 6] !== (tcp ? 6 : 17)) return undefined;
+  // Of a tunnel's packet, the type is what is inside. Extension headers are left to the kernel's own segmentation: local
+  // senders do not make them with GSO.
+  if (packet[ETHERNET + (family === 4 ? 9 : 6)] !== (tcp ? 6 : 17)) return undefined;
   const l4 = ETHERNET + (family === 4 ? (packet[ETHERNET]! & 15) * 4 : 40);
   const headers = l4 + (tcp ? ((packet[l4 + 12] ?? 0) >> 4) * 4 : 8);
   const least = ETHERNET + (family === 4 ? 20 : 40);
