@@ -87,14 +87,16 @@ async function openPort(
   make: (info: Port['info']) => Port,
 ): Promise<Port> {
   const ifindex = interfaceIndex(name);
-  const count = interfaceQueues(name).rx;
+  const { rx: count, tx } = interfaceQueues(name);
   if (count > MAX_QUEUES) {
     const message = `af_xdp port ${name}: ${count} receive queues: at most ${MAX_QUEUES} (ethtool -L ${name} combined ...)`;
     throw new DriverError('LBD_DRIVER_OPEN', message);
   }
   const xskmap = bpfMapCreate({ type: 'xskmap', keyBytes: 4, valueBytes: 4, entries: count, name: 'lbd_sockets' });
   undo.push(() => close(xskmap));
-  const { queues, zeroCopy } = await openQueues({ index, name, ifindex, count, wanted }, options, resources, undo);
+  // A worker sends on the first queue that it receives from: the interface must have one to send on of that number.
+  const workers = Math.min(count, tx, wanted);
+  const { queues, zeroCopy } = await openQueues({ index, name, ifindex, count, workers }, options, resources, undo);
   for (const { queue, fd } of queues) bpfMapUpdate(xskmap, word(queue), word(fd));
 
   const program = (puntCookie?: bigint): Uint8Array =>
@@ -115,7 +117,7 @@ async function openPort(
     name,
     ifindex,
     mode: attached.mode,
-    queues: Math.min(count, wanted),
+    queues: workers,
     partialChecksums: PARTIAL_CHECKSUMS.includes(driver),
     details: {
       queues,
@@ -132,7 +134,7 @@ async function openPort(
 
 /** A socket for every receive queue, or packets of the others would go to the kernel; dealt out to the workers. */
 async function openQueues(
-  port: { index: number; name: string; ifindex: number; count: number; wanted: number },
+  port: { index: number; name: string; ifindex: number; count: number; workers: number },
   options: AfXdpOptions,
   { umem, rooms }: PortResources,
   undo: Array<() => void>,
@@ -153,7 +155,7 @@ async function openQueues(
     const socket: BoundSocket = await umem.bind(address, room, copying);
     copying = socket.zeroCopy ? 'on' : 'off'; // the other queues as the first
     undo.push(() => umem.close(socket, room));
-    queues.push({ queue, worker: queue % port.wanted, fd: socket.fd, block: room.block });
+    queues.push({ queue, worker: queue % port.workers, fd: socket.fd, block: room.block });
   }
   return { queues, zeroCopy: copying === 'on' };
 }

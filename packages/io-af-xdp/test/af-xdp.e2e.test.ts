@@ -226,6 +226,16 @@ labSuite(describe, 'xdp', 'the af_xdp driver on veth', () => {
     await host.ip('link del many0');
   });
 
+  it('deals queues out to no more workers than can send', async () => {
+    await host.ip('link add odd0 numrxqueues 3 numtxqueues 2 type veth peer name odd1 numrxqueues 2 numtxqueues 3');
+    await host.ip('link set odd0 up', 'link set odd1 up');
+    const reflector = await Reflector.start(host, { interfaces: ['odd0'], workers: 3 });
+    const [{ queues, details }] = reflector.ports;
+    expect([queues, details.queues.map(({ worker }: { worker: number }) => worker)]).toEqual([2, [0, 1, 0]]);
+    await reflector.end();
+    await host.ip('link del odd0');
+  });
+
   it('steers while it runs', async () => {
     const reflector = await Reflector.start(host);
     expect((await udpLoad(client, 1, 10)).right).toBe(10);
