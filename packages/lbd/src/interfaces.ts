@@ -8,6 +8,12 @@ import type { Memory } from '@lbd/memory';
 /** Features that complete the checksums that local senders leave to hardware, by arc. */
 const CHECKSUM_FEATURES = ['l4-checksum', 'l4-checksum6'];
 
+/** In fe80::/10, as the kernel writes it. */
+const LINK_LOCAL = /^fe[89ab].:/i;
+
+/** An address without its prefix length. */
+const bare = (address: string | undefined): string => address?.split('/')[0] ?? '';
+
 /** The interfaces of lbd: the table that nodes read, the addresses of each, what is enabled on them. */
 export class Interfaces {
   readonly table: InterfaceTable;
@@ -57,14 +63,19 @@ export class Interfaces {
     this.#features.set(node, index, on);
   }
 
-  /** An address came to or went from an interface. ICMP errors are sent from the first of each family. */
+  /**
+   * An address came to or went from an interface. ICMP errors are sent from the first of each family; from a link-local one,
+   * which no router sends on, only if there is no other.
+   */
   setAddress(index: number, address: string, there: boolean): void {
     const all = this.#addresses.get(index) ?? new Set<string>();
     this.#addresses.set(index, all);
     if (there) all.add(address);
     else all.delete(address);
-    const first = (family6: boolean) => [...all].find((text) => text.includes(':') === family6)?.split('/')[0] ?? '';
-    this.table.update(index, { ip4: first(false), ip6: first(true) });
+    const four = [...all].filter((text) => !text.includes(':'));
+    const six = [...all].filter((text) => text.includes(':'));
+    const ip6 = six.find((text) => !LINK_LOCAL.test(text)) ?? six[0];
+    this.table.update(index, { ip4: bare(four[0]), ip6: bare(ip6) });
   }
 
   states(): InterfaceState[] {
