@@ -26,6 +26,7 @@ function receive(context: NodeContext, vector: Uint32Array, room: number): numbe
   const state = stateOf(context);
   const free = new FreeStack(memory.u32, worker);
   const most = Math.min(room, state.vector);
+  state.polled();
   let n = 0;
   while (n < most) {
     const source = state.earliest(n > 0);

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { allocateGraph, compileKernels, Graph, GraphStats, type NodeFunction, Runtime } from '@lbd/graph';
+import { allocateGraph, compileKernels, FreeStack, Graph, GraphStats, type NodeFunction, Runtime } from '@lbd/graph';
 import { InterfaceTable, interfaceOutputNode, OUTPUT, PUNT, puntNode } from '@lbd/io';
 import { Arena } from '@lbd/memory';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -33,13 +33,24 @@ function write(path: string, times: number[], bytes = 60): void {
 
 /**
  * Ports of the driver around a graph of one node, which stands where the layers are: it sends what came in on port i to
- * port 1 - i, punts packets whose first byte is 0x70 and drops those whose first byte is 0xdd.
+ * port 1 - i, punts packets whose first byte is 0x70, drops those whose first byte is 0xdd, and sends another in place of those
+ * whose first byte is 0xcc.
  */
 async function run(ports: PcapOptions[], breaths = 1000) {
   const patch: NodeFunction = (context, vector, count, nexts) => {
     for (let i = 0; i < count; i++) {
-      const packet = context.packet(vector[i]!);
+      let packet = context.packet(vector[i]!);
       const first = packet.bytes[0];
+      if (first === 0xcc) {
+        const { bytes, rx, data, length } = packet;
+        const free = new FreeStack(context.memory.u32, context.worker);
+        const made = free.pop();
+        free.push(vector[i]!);
+        vector[i] = made;
+        packet = context.packet(made);
+        packet.received(rx, data, length);
+        packet.bytes.set(bytes);
+      }
       packet.tx = ports.length - 1 - packet.rx;
       packet.data += 14;
       packet.length -= 14;
@@ -142,6 +153,13 @@ describe('the pcap driver', () => {
     expect(read(out).map(([time]) => Number(time))).toEqual([1, 2]);
     expect(read(punt)).toEqual([[0x70n, '70'.repeat(60)]]);
     expect(counters.find(({ name }) => name === 'no reason')?.value).toBe(2n);
+  });
+
+  it('gives packets that are made on the way the time of the last one that came', async () => {
+    const [a, out] = [file('a.pcap'), file('out.pcap')];
+    write(a, [1, 2, 0xcc, 0xcd, 0xce]);
+    await run([{ in: a, out, vector: 1 }]);
+    expect(read(out).map(([time]) => Number(time))).toEqual([1, 2, 0xcc, 0xcd, 0xce]);
   });
 
   it('drops and counts what no frame has room for', async () => {

@@ -15,6 +15,11 @@ export class WorkerState {
   readonly #punt = new Map<number, PcapWriter>();
   readonly #inputs: ReadonlySet<number>;
   #times: BigUint64Array | undefined;
+  /** In which poll of the input node each buffer got its time: it may have been given to another packet since. */
+  #polled = new Uint32Array(0);
+  #poll = 0;
+  /** When the last packet that came in was captured. */
+  #latest = 0n;
   #firstBuffer = 0;
 
   constructor(ports: readonly PortInfo[], worker: number) {
@@ -35,6 +40,7 @@ export class WorkerState {
     if (this.#times) return;
     this.#firstBuffer = memory.u32[(worker + WORKER_FIRST_BUFFER) >>> 2]!;
     this.#times = new BigUint64Array(memory.u32[(worker + WORKER_BUFFERS) >>> 2]!);
+    this.#polled = new Uint32Array(this.#times.length);
   }
 
   /**
@@ -64,14 +70,25 @@ export class WorkerState {
     }
   }
 
-  setTime(buffer: number, time: bigint): void {
-    this.#times![buffer - this.#firstBuffer] = time;
+  /** The input node is polled. */
+  polled(): void {
+    this.#poll = (this.#poll + 1) >>> 0;
   }
 
-  /** When the packet in the buffer was captured; now, if it did not come from a file. */
+  setTime(buffer: number, time: bigint): void {
+    this.#times![buffer - this.#firstBuffer] = time;
+    this.#polled[buffer - this.#firstBuffer] = this.#poll;
+    this.#latest = time;
+  }
+
+  /**
+   * When the packet in the buffer was captured; now, if it did not come from a file. What did not come in with the last poll
+   * (a fragment that was made, or had to wait) has the time of the last packet that did.
+   */
   timeOf(buffer: number, rx: number): bigint {
-    if (this.#inputs.has(rx)) return this.#times![buffer - this.#firstBuffer]!;
-    return BigInt(Date.now()) * 1_000_000n;
+    if (!this.#inputs.has(rx)) return BigInt(Date.now()) * 1_000_000n;
+    const at = buffer - this.#firstBuffer;
+    return this.#polled[at] === this.#poll ? this.#times![at]! : this.#latest;
   }
 
   writerOf(kind: 'out' | 'punt', index: number): PcapWriter | undefined {
