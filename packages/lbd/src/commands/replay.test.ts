@@ -1,3 +1,5 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Captures, SERVERS } from '../testing/captures.ts';
 
@@ -45,6 +47,30 @@ describe('lbd replay', () => {
     expect(stdout).toMatch(/192\.168\.1\.0\/24\n {2}glean lan0/);
     expect(stdout).toContain('buffers: frames');
     expect(stdout).toContain('known previous nodes');
+  });
+
+  it('goes on when a node of a plugin throws, and says so', async () => {
+    mkdirSync(captures.path('node_modules/@lbd'), { recursive: true });
+    mkdirSync(captures.path('node_modules/bad'));
+    symlinkSync(fileURLToPath(new URL('../../../lb', import.meta.url)), captures.path('node_modules/@lbd/lb'));
+    writeFileSync(captures.path('node_modules/bad/package.json'), '{ "type": "module", "exports": "./index.js" }');
+    writeFileSync(
+      captures.path('node_modules/bad/index.js'),
+      `import { defineEncap } from '@lbd/lb';
+      const process = (context, vector, count) => { if (count > 0) throw new Error('a bug'); return 0; };
+      export const bad = defineEncap({
+        name: 'bad', summary: 'fails', vipFamilies: [4], serverFamily: 4, overhead: 0,
+        vip: { targetPort: 'refused', dscp: 'refused' },
+        nodes: () => [{ name: 'bad', next: ['drop'], fanOut: 'dpo', process }],
+      });`,
+    );
+    captures.writeRequests([1, 2, 3], 1);
+    const vip = { prefix: '10.10.2.2/32', encap: 'bad', as: SERVERS.map((address) => ({ address })) };
+    const config = captures.writeConfig({ plugins: ['bad'], vips: [vip] });
+    const { code, stdout, stderr } = await captures.run('lbd', ['replay', '-c', config, 'show errors']);
+    expect(stderr).toMatch(/^lbd: a node trapped, lbd goes on: .*"node":"bad".*a bug/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/3 +bad +/);
   });
 
   it('has workers beside the one that reads the capture', async () => {

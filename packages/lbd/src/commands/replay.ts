@@ -26,6 +26,12 @@ export async function replay(file: string, commands: readonly string[]): Promise
   return 0;
 }
 
+/** What goes wrong without ending lbd: an error, or what there is to say of it. */
+function say({ err, ...data }: { err?: unknown }, message: string): void {
+  if (err !== undefined) report(err);
+  else process.stderr.write(`lbd: ${message}: ${JSON.stringify(data)}\n`);
+}
+
 /** Runs a daemon without a control socket until every capture has ended. */
 async function play(config: LbdConfig): Promise<Daemon> {
   let fail = (_error: Error) => {};
@@ -33,7 +39,7 @@ async function play(config: LbdConfig): Promise<Daemon> {
     fail = reject;
   });
   failed.catch(() => {});
-  const quiet = { info: () => {}, warn: () => {}, error: (data: { err?: unknown }) => report(data.err) };
+  const quiet = { info: () => {}, warn: () => {}, error: say };
   const daemon = await Daemon.start(config, { log: quiet, control: false, onFailure: fail });
   try {
     await Promise.race([daemon.finished, failed]);

@@ -97,7 +97,7 @@ export class Captures {
   }
 
   start(program: 'lbd' | 'lbctl', args: readonly string[], input = ''): { child: ChildProcess; ended: Promise<Ended> } {
-    const child = spawn(process.execPath, [bin(program), ...args]);
+    const child = spawn(process.execPath, [bin(program), ...args], { cwd: this.folder });
     this.#children.push(child);
     let stdout = '';
     let stderr = '';
