@@ -40,6 +40,7 @@ export function translateError(six: bool, nat: usize, servers: usize, meta: usiz
   const index = searchKey(six, load<u32>(nat, NAT_TABLE), hashKey(six, client, vip, tail), client, vip, tail);
   if (index != NONE) store<u32>(meta, load<u32>(sessionAt(nat, <usize>index), SESSION_AS), META_AS);
   const server = load<u32>(meta, META_AS);
+  if (server == 0) return true; // no session, and no server
   const address = addressOfServer(six, servers, server);
   requote(six, ip, meta, quotation, true, address, load<u16>(servers + (<usize>server << AS_SHIFT), AS_PORT));
   readdressError(six, ip, meta, destinationAt(six), address);

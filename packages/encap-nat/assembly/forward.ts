@@ -30,7 +30,7 @@ import {
 } from '@lbd/graph/src/layout.ts';
 import { serverOf, toServer } from '@lbd/lb/assembly/encap.ts';
 import { moveFragments } from '@lbd/lb/assembly/fragments.ts';
-import { setFlowState } from '@lbd/lb/assembly/state.ts';
+import { keepFlow, noServer, setFlowState } from '@lbd/lb/assembly/state.ts';
 import { AS_DPO, AS_SHIFT, AS_VIP, LB_SERVERS, LB_VIPS, VIP_MASK, VIP_NEW_FLOW, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
 import {
   IP4_DESTINATION,
@@ -61,6 +61,7 @@ import {
   NAT_MOVED,
   NAT_NEXT_DROP,
   NAT_NO_PORTS,
+  NAT_NO_SERVER,
   NAT_SESSIONS,
   NAT_TABLE,
   NAT_TRUNCATED,
@@ -120,6 +121,8 @@ function findByHints(node: usize, nat: usize, sessions: usize, count: i32): void
   store<u32>(data, touchLines(buckets, count), DATA_TOUCHED);
   for (let i: usize = 0; i < end; i += 4) {
     const meta: usize = load<u32>(unknown + i);
+    // Nobody but the flow's own session says where it goes: whole tuples are compared.
+    if (load<u32>(meta, META_AS) == 0) continue;
     const index = hintIn(load<u32>(buckets + i), load<u32>(meta, META_HASH));
     if (index == 0) continue;
     touchSession(sessions, index);
@@ -273,14 +276,17 @@ function unusual(six: bool, node: usize, nat: usize, servers: usize, meta: usize
       reason(node, meta, NAT_NO_PORTS);
       return NAT_NEXT_DROP;
     }
+    if (load<u32>(meta, META_AS) == 0) return withoutServer(node, lb, meta);
     add(node, NAT_ERRORS, 1);
   } else {
     const index = sessionOf(six, node, nat, lb, meta, ip, protocol, now);
     if (index <= 0) return NAT_NEXT_DROP;
-    if (index <= <i32>HINT_INDEX) setFlowState(lb, meta, now, <u32>index);
     const session = sessionAt(nat, index);
     const server = load<u32>(session, SESSION_AS);
-    if (server != load<u32>(meta, META_AS)) {
+    const chosen = load<u32>(meta, META_AS);
+    if (chosen == 0) keepFlow(lb, meta, now, server);
+    if (index <= <i32>HINT_INDEX) setFlowState(lb, meta, now, <u32>index);
+    if (server != chosen) {
       store<u32>(meta, server, META_AS);
       if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) moveFragments(lb, ip, meta, now);
     }
@@ -288,6 +294,13 @@ function unusual(six: bool, node: usize, nat: usize, servers: usize, meta: usize
     translate(six, nat, session, asOf(servers, session), ip, l4, protocol, now);
   }
   return toServer(node, meta, serverOf(servers, meta), fanoutOf(node));
+}
+
+/** A packet that no server is for. Counts; returns its next slot. */
+function withoutServer(node: usize, lb: usize, meta: usize): u32 {
+  noServer(lb, meta);
+  reason(node, meta, NAT_NO_SERVER);
+  return NAT_NEXT_DROP;
 }
 
 /** The session of a packet with ports whose hint was wrong. Counts; negative if the packet is to be dropped. */
@@ -315,6 +328,10 @@ function sessionOf(
   if (index > 0 && reopens(nat, index, l4, protocol)) {
     nat_end(nat, index);
     index = 0;
+  }
+  if (index == 0 && load<u32>(meta, META_AS) == 0) {
+    withoutServer(node, lb, meta);
+    return -1;
   }
   if (index == 0) index = open(node, nat, lb, meta, client, vip, load<u32>(l4), protocol, now);
   if (index > 0) {

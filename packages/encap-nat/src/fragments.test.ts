@@ -103,6 +103,27 @@ describe.each(FAMILIES)('fragments, $name', (f) => {
     expect(nat.counters()['other server taken']).toBeGreaterThan(1);
   });
 
+  it('follow a session that the sticky table has forgotten, where no server takes new flows', async () => {
+    const servers = NUMBERS.map(open);
+    for (const service of [WEB, DNS]) {
+      for (const n of [1, 2, 3]) {
+        await nat.lb.lb.setWeight({ vip: nat.vip(1, service), address: f.server(n), weight: 0, flush: false });
+      }
+    }
+    const datagrams = fragments(f, NUMBERS.map(query));
+    for (const order of ['in order', 'the last first']) {
+      nat.lb.now += 100_000;
+      for (const n of NUMBERS) {
+        const pieces = datagrams[n]!;
+        const out = nat.send(order === 'in order' ? pieces : [...pieces].reverse());
+        expect(out.map(({ bytes }) => destinationOf(bytes))).toEqual(pieces.map(() => servers[n]));
+      }
+    }
+    // Of no session: neither sent on, nor left to the kernel.
+    const [others] = fragments(f, [query(100)]);
+    expect(nat.send(others!)).toEqual([]);
+  });
+
   // Where source addresses alone tell flows apart in the sticky table, that knows of a client's flows the last one.
   describe('of one of several flows of a client that has them on several servers, for its address chooses', () => {
     const BY_SOURCE = { protocol: 'udp', port: 5353, targetPort: 53 } as const;

@@ -166,6 +166,21 @@ describe.each(FAMILIES)('ICMP errors, $name', (f) => {
     expect(open('tcp').server.address).toBe(to);
   });
 
+  it('go to the server of their session, or nowhere, where no server takes new flows', async () => {
+    const { server } = open('tcp');
+    for (const n of [1, 2, 3]) {
+      await nat.lb.lb.setWeight({ vip: nat.vip(1, WEB), address: f.server(n), weight: 0, flush: false });
+    }
+    nat.lb.now += 100_000;
+    const source = { address: f.vip(1), port: 8080 };
+    const outer = { from: f.router, to: f.vip(1) };
+    const error = { protocol: 'tcp', quoted: whole, ...outer, source, destination: CLIENT } as const;
+    expect(destinationOf(nat.one(icmpError(f, error)).bytes)).toBe(server.address);
+    const other = { ...error, destination: { ...CLIENT, port: 9 } };
+    expect(nat.send([icmpError(f, other)])).toEqual([]);
+    expect(nat.counters()).toMatchObject({ 'errors translated': 1, 'no server configured': 1 });
+  });
+
   it('keep no session alive (RFC 5508, REQ-6) and make none', async () => {
     const { toVip, toClient } = about({});
     nat.lb.now += 200_000;

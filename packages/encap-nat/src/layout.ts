@@ -144,6 +144,7 @@ export const NAT_CONFLICT = 10;
 export const NAT_TRUNCATED = 11;
 export const NAT_NO_PORTS = 12;
 export const NAT_ERRORS = 13;
+export const NAT_NO_SERVER = 14;
 
 export const IN2OUT_NEXT_PUNT = 0;
 export const IN2OUT_NEXT_DROP = 1;

@@ -111,6 +111,27 @@ describe.each(FAMILIES)('$name', (f) => {
       expect(states).toContain(`${f.server(1)} removed`);
     });
 
+    it('keep their server where no other takes new flows, also when the sticky table has forgotten them', async () => {
+      const vip = nat.vip(1, WEB);
+      const servers = Array.from({ length: 20 }, (_, n) => serverOf(one(request(n)).bytes));
+      for (const [n, server] of servers.entries()) one(reply(server, n), LAN);
+      // One service is drained, and all servers of another are gone.
+      for (const n of [1, 2, 3]) await nat.lb.lb.setWeight({ vip, address: f.server(n), weight: 0, flush: false });
+      const asked = Array.from({ length: 20 }, (_, n) => serverOf(one(query(n)).bytes));
+      const dns = { vip: nat.vip(1, DNS), addresses: [1, 2, 3].map((n) => f.server(n)), flush: false };
+      await nat.lb.lb.deleteServers(dns);
+      nat.lb.now += 100_000;
+      await nat.lb.lb.sweep();
+      for (let turn = 0; turn < 2; turn++) {
+        expect(servers.map((_, n) => serverOf(one(request(n, 'A')).bytes))).toEqual(servers);
+        expect(asked.map((_, n) => serverOf(one(query(n)).bytes))).toEqual(asked);
+      }
+      // Others are dropped, and counted for their VIP.
+      expect(nat.send([request(100), request(101), query(100)])).toHaveLength(0);
+      expect(nat.counters()).toMatchObject({ 'sessions created': 40, 'no server configured': 3 });
+      expect(nat.lb.lb.vips().map(({ counters }) => counters.noServer)).toEqual([2, 1]);
+    });
+
     it('move at once with flush', async () => {
       const servers = Array.from({ length: 40 }, (_, n) => serverOf(one(request(n)).bytes));
       await nat.lb.lb.deleteServers({ vip: nat.vip(1, WEB), addresses: [f.server(1)], flush: true });

@@ -21,6 +21,7 @@ function natEncap(family: 4 | 6): Encap<NatHandles, NatOptions> {
     allocate: (arena, options, tables) => allocateNat(arena, family, options, tables[`fib${family}`]),
     nodes: natNodes,
     express: expressName(family),
+    keepsFlows: true,
     features: [
       {
         arc: `ip${family}-unicast`,

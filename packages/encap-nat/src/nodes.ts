@@ -38,6 +38,7 @@ export function natNodes(lb: LbHandles, nat: NatHandles): readonly NodeDeclarati
         truncated: 'dropped: the packet ends within its TCP or UDP header',
         'no ports': `dropped: neither TCP nor UDP, nor an ${icmp} error about such`,
         'errors translated': `${icmp} errors about servers' packets, passed to these`,
+        'no server configured': 'dropped: of no session, and the VIP has no server that takes new flows',
       },
       dataBytes: L.DATA_BYTES,
       init,

@@ -1,6 +1,6 @@
 /** The server of a flow, for packets one at a time. */
 import { fanoutOf, nowOf, reason } from '@lbd/graph/assembly/abi.ts';
-import { META_AS, META_HASH, META_OPAQUE } from '@lbd/graph/src/layout.ts';
+import { META_AS, META_DPO, META_HASH, META_OPAQUE } from '@lbd/graph/src/layout.ts';
 import {
   stickyAs,
   stickyFind,
@@ -21,6 +21,8 @@ import {
   VIP_COUNTER_UNTRACKED,
   VIP_COUNTERS_SHIFT,
   VIP_ENCAP,
+  VIP_FLAGS,
+  VIP_KEEPS_FLOWS,
   VIP_MASK,
   VIP_NEW_FLOW,
 } from '../src/layout.ts';
@@ -66,23 +68,31 @@ export function takeKnown(node: usize, lb: usize, meta: usize, vip: u32, refresh
 
 /**
  * The server of a flow that the sticky table does not know; `choice` is the flow hash that chooses it. False, and the reason is written:
- * there is none.
+ * there is none. True with META_AS 0: there is none, but the encap may know one, see VIP_KEEPS_FLOWS.
  */
 export function takeServer(node: usize, lb: usize, meta: usize, vip: u32, choice: u32, remember: bool): bool {
-  const server = takeNew(meta, vipRecord(lb, vip), choice);
+  const record = vipRecord(lb, vip);
+  const server = takeNew(meta, record, choice);
   if (server == 0) {
+    if (load<u32>(record, VIP_FLAGS) & VIP_KEEPS_FLOWS) {
+      store<u32>(meta, vip, META_DPO);
+      return true;
+    }
     addToCounter(lb, vip, VIP_COUNTER_NO_SERVER, 1);
     reason(node, meta, LB_COUNT_NO_SERVER);
     return false;
   }
-  if (!remember) return true;
+  if (remember) rememberFlow(lb, meta, vip, server, nowOf(node));
+  return true;
+}
+
+/** Enters the flow (META_HASH) in the sticky table if there is room, and counts. */
+export function rememberFlow(lb: usize, meta: usize, vip: u32, server: u32, now: u32): void {
   const sticky: usize = load<u32>(lb, LB_STICKY);
   const hash = load<u32>(meta, META_HASH);
-  const now = nowOf(node);
   const free = stickyFree(sticky, hash, now);
   if (free != 0) stickyInsert(free, hash, vip, server, now + stickyTimeout(sticky));
   addToCounter(lb, vip, free != 0 ? VIP_COUNTER_FIRST : VIP_COUNTER_UNTRACKED, 1);
-  return true;
 }
 
 /** A usual packet whose flow is not in its own bucket of the sticky table. Returns its next slot. */

@@ -139,9 +139,11 @@ function toFlow(node: usize, lb: usize, ip: usize, meta: usize, vip: u32, icmpEr
   }
   const choice = load<u32>(meta, META_OPAQUE);
   if (!takeKnown(node, lb, meta, vip, !icmpError) && !takeServer(node, lb, meta, vip, choice, !icmpError)) return LB_NEXT_DROP;
-  if (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) rememberChoice(lb, ip, meta, nowOf(node));
-  const server = <usize>load<u32>(lb, LB_SERVERS) + (<usize>load<u32>(meta, META_AS) << AS_SHIFT);
-  const most: u32 = load<u16>(server, AS_MAX_LENGTH);
+  const index: usize = load<u32>(meta, META_AS);
+  // An encap that keeps flows says where the others go, or drops.
+  if (index != 0 && (load<u16>(meta, META_FLAGS) & FLAG_FIRST_FRAGMENT) != 0) rememberChoice(lb, ip, meta, nowOf(node));
+  const server = <usize>load<u32>(lb, LB_SERVERS) + (index << AS_SHIFT);
+  const most: u32 = index == 0 ? load<u16>(record, VIP_MAX_LENGTH) : load<u16>(server, AS_MAX_LENGTH);
   if (<u32>load<u16>(meta, META_LENGTH) > most) return tooBig(node, lb, ip, meta, most);
   if (icmpError) count(node, LB_COUNT_ICMP_ERRORS, 1);
   return encapSlot(node, record);

@@ -14,6 +14,7 @@ const FIELDS: Readonly<Record<keyof Encap, true>> = {
   allocate: true,
   nodes: true,
   express: true,
+  keepsFlows: true,
   features: true,
   shortcuts: true,
   show: true,
@@ -46,6 +47,8 @@ export function checkEncap<E extends Encap>(value: E): E {
     refuse('summary', encap.summary, 'a line of text');
   if (encap.express !== undefined && typeof encap.express !== 'string')
     refuse('express', encap.express, 'the name of a node');
+  if (encap.keepsFlows !== undefined && typeof encap.keepsFlows !== 'boolean')
+    refuse('keepsFlows', encap.keepsFlows, 'true, false, or left out');
   checkFamilies(encap, refuse);
   const { overhead } = encap;
   if (!isInteger(overhead, 0, MAX_OVERHEAD)) refuse('overhead', overhead, `0 to ${MAX_OVERHEAD} bytes`);

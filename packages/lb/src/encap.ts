@@ -78,6 +78,12 @@ export interface Encap<State = any, Options = any> {
    * the packets go to the node of the encap's name.
    */
   readonly express?: string;
+  /**
+   * It keeps flows longer than the sticky tables do, and may know the server of one that these have forgotten. Where no server of a
+   * VIP takes new flows, packets of unknown flows then come to its node, too, with META_AS 0: it gives them the server that it
+   * knows (`keepFlow` of `assembly/state.ts`), or drops them (`noServer`). Unless told they are dropped before.
+   */
+  readonly keepsFlows?: boolean;
   /** Nodes of it that are features of an interface, e.g. for return traffic. */
   readonly features?: readonly EncapFeature[];
   /**

@@ -35,6 +35,8 @@ export const VIP_ADDRESS = 32;
 export const VIP_ADDRESS4 = 44;
 /** Flow hash over addresses only. */
 export const VIP_SRC_IP_STICKY = 1;
+/** The encap keeps flows itself: packets that there is no server for go to its node, with META_AS 0 and the VIP in META_DPO. */
+export const VIP_KEEPS_FLOWS = 2;
 
 /** An AS's record is 1 << AS_SHIFT bytes. Index 0 is no server. An AS belongs to one VIP. */
 export const AS_SHIFT = 6;

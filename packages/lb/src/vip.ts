@@ -130,7 +130,8 @@ export function writeVip(memory: Memory, lb: LbHandles, vip: Vip, encapPlace: nu
   memory.u32[(at + L.VIP_MASK) >>> 2] = spec.newLen - 1;
   memory.u32[(at + L.VIP_NEW_FLOW) >>> 2] = vip.newFlow;
   memory.u32[(at + L.VIP_ENCAP) >>> 2] = encapPlace;
-  memory.u32[(at + L.VIP_FLAGS) >>> 2] = spec.srcIpSticky ? L.VIP_SRC_IP_STICKY : 0;
+  memory.u32[(at + L.VIP_FLAGS) >>> 2] =
+    (spec.srcIpSticky ? L.VIP_SRC_IP_STICKY : 0) | (vip.encap.keepsFlows ? L.VIP_KEEPS_FLOWS : 0);
   memory.view.setUint16(at + L.VIP_PORT, spec.port ?? 0);
   memory.view.setUint16(at + L.VIP_TARGET_PORT, spec.targetPort ?? 0);
   memory.u8[at + L.VIP_PROTOCOL] = spec.protocol === undefined ? 0 : PROTOCOLS[spec.protocol];
