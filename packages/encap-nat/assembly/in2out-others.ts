@@ -20,7 +20,7 @@ import {
   quotedIp,
   quotedProtocol,
 } from '@lbd/lb/assembly/icmp.ts';
-import { LB_VIPS, VIP_ADDRESS, VIP_ADDRESS4, VIP_PORT, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
+import { LB_FLAGS, LB_NODE_PORTS, LB_VIPS, VIP_ADDRESS, VIP_ADDRESS4, VIP_PORT, VIP_SHIFT } from '@lbd/lb/src/layout.ts';
 import { not16, patch } from '@lbd/packet/assembly/checksum.ts';
 import {
   PROTOCOL_ICMP4,
@@ -54,8 +54,8 @@ import { clientOf, isLive, serverOf, sessionAt, vipOf } from './session.ts';
 import { expires, hasHeader, translateReply } from './translate.ts';
 
 /**
- * Does one packet; returns its next slot. What is of no session goes on if it is to a VIP (a server may be a client, too), and
- * is left to the kernel else. What would expire here goes on as it is: the answer to it has to quote it so.
+ * Does one packet; returns its next slot. What is of no session goes on if it is to a VIP (a server may be a client, too), or to this
+ * host where there are node ports (lb-nodeport knows which are), and is left to the kernel else. What would expire here goes on as it is: the answer to it has to quote it so.
  * @param hash replyHash() of it
  * @param next slot of the next feature
  */
@@ -81,6 +81,7 @@ export function another(
   if (way >= <u32>IN2OUT_NO_SESSION) {
     const type: u32 = (six ? fib6Lookup(fib, to) : fib4Lookup(fib, to)) >>> DPO_SHIFT;
     if (type >= <u32>DPO_FIRST_FREE) return next;
+    if (type == <u32>DPO_RECEIVE && (load<u32>(lb, LB_FLAGS) & LB_NODE_PORTS) != 0) return next;
     if (way == IN2OUT_NO_SESSION && type != <u32>DPO_RECEIVE) way = byServer(six, nat, lb, meta, ip, protocol, now);
   }
   if (way >= <u32>IN2OUT_NO_SESSION) {

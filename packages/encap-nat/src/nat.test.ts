@@ -390,6 +390,21 @@ describe.each(FAMILIES)('$name', (f) => {
   });
 
   describe('a node port', () => {
+    it('is there for who comes by an interface with NAT, too', async () => {
+      const node = f.vip(77);
+      nat.lb.route(node, dpo(DPO_RECEIVE, 0));
+      nat.leadsTo(node, dpo(DPO_RECEIVE, 0));
+      const ask = l4Packet(f, 'tcp', client(7), { dst: node, dport: 30080 }, { flags: 'S' });
+      expect(one(ask, LAN).node).toBe('punt');
+      await nat.add(nat.vip(9, { ...WEB, port: 9090 }, { type: 'nodeport', nodePort: 30080 }));
+      const server = serverOf(one(ask, LAN).bytes);
+      expectPacket(one(reply(server, 7), LAN).bytes, f.ip({ src: node, dst: f.client(7) }), tcp({ sport: 30080 }));
+      // What else is on the node's addresses stays the kernel's.
+      const other = l4Packet(f, 'tcp', client(7), { dst: node, dport: 30081 }, { flags: 'S' });
+      const out = one(other, LAN);
+      expect([out.node, ...out.bytes]).toEqual(['punt', ...other]);
+    });
+
     it('has no static mapping: its client may have used any address of the node', async () => {
       await nat.add(nat.vip(8, { ...DNS, targetPort: 53 }, { type: 'nodeport' }));
       const bytes = l4Packet(f, 'udp', { src: f.server(1), sport: 53 }, there(5));
