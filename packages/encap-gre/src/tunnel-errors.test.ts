@@ -1,10 +1,11 @@
 // lb-tunnel-errors of @lbd/lb, with the tunnels that there are.
 import { DPO_RECEIVE, dpo } from '@lbd/fib';
 import type { SentPacket } from '@lbd/graph/testing';
+import { defineEncap } from '@lbd/lb';
 import { LbBench } from '@lbd/lb/testing';
 import { icmp4, icmp6, ip4, ip6, type Part, packet, tcp, udp } from '@lbd/packet';
 import fc from 'fast-check';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hex, scapy } from '../../packet/test/scapy.ts';
 import { gre4, gre6 } from './index.ts';
 
@@ -196,6 +197,69 @@ describe.each(pairs)('an error about an IPv%i packet in gre%i', (inner, outer) =
     expect(send(about).map(({ node }) => node)).toEqual(['punt']);
     const echo = error(outer, outer === 4 ? 0 : 129, 0, 7, whole.slice(0, 128));
     expect(send(echo).map(({ node }) => node)).toEqual(['punt']);
+    expect(counted()).toEqual({});
+  });
+});
+
+describe.each([4, 6] as const)('tunnels in UDP over IPv%i', (outer) => {
+  /** Two that differ in what stands between UDP and the packet inside. */
+  const behind = { bare: 0, vxlan: 22 } as const;
+  const outside = (outer === 4 ? 20 : 40) + 8;
+  const ends = { 4: { src: SOURCE[4], dst: SERVER[4] }, 6: { src: SOURCE[6], dst: SERVER[6] } } as const;
+  /** A packet of UDP from lbd's address to the server. */
+  const toServer = (...parts: Part[]) =>
+    packet(outer === 4 ? ip4(ends[4]) : ip6(ends[6]), udp({ sport: 50_000, dport: 4789 }), ...parts);
+  const prefix = `9${outer}.0.0.0/8`;
+  const client = packet(
+    ip4({ src: '1.2.3.4', dst: prefix.replace('0/8', '1'), df: true }),
+    udp({ sport: 1, dport: 2 }),
+    'x'.repeat(900),
+  );
+  const [tooBig, code] = outer === 4 ? [3, 4] : [2, 0];
+  const [unreachable, port] = outer === 4 ? [3, 3] : [1, 4];
+
+  let gre: LbBench;
+  beforeAll(async () => {
+    gre = bench;
+    const encaps = Object.entries(behind).map(([name, bytes]) =>
+      defineEncap({
+        name,
+        summary: 'in UDP',
+        vipFamilies: [4],
+        serverFamily: outer,
+        overhead: outside + bytes,
+        tunnel: { protocols: [17] },
+        vip: { targetPort: 'refused', dscp: 'refused' },
+        nodes: () => [{ name, next: ['drop'], process: () => 0 }],
+      }),
+    );
+    bench = await LbBench.create(encaps);
+    await bench.lb.lbConf({ ip4SrcAddress: SOURCE[4], ip6SrcAddress: SOURCE[6] });
+    bench.route(SOURCE[outer], dpo(DPO_RECEIVE, 0));
+    const vip = { prefix, encap: 'vxlan', type: 'clusterip', newLen: 8, srcIpSticky: false } as const;
+    await bench.lb.addVip(vip);
+    await bench.lb.addServers({ vip, addresses: [SERVER[outer]], flush: false });
+  });
+  afterAll(() => {
+    bench = gre;
+  });
+
+  it.each(Object.entries(behind))('have clients told of errors: %s', (_, bytes) => {
+    const whole = toServer(new Uint8Array(bytes), client);
+    const out = send(error(outer, tooBig, code, 1400, whole.slice(0, 200)));
+    const quoted = client.slice(0, 200 - outside - bytes);
+    expect(sentTo(out)).toEqual([['sink', told(4, 3, 4, 1400 - outside - bytes, quoted)]]);
+  });
+
+  it("leave errors about the host's own datagrams to a server to the kernel", () => {
+    for (const payload of ['', 'ping', 'E'.repeat(400), '\u0060'.repeat(400)]) {
+      for (const bytes of [
+        error(outer, unreachable, port, 0, toServer(payload)),
+        error(outer, tooBig, code, 1400, toServer(payload)),
+      ]) {
+        expect(sentTo(send(bytes))).toEqual([['punt', hex(bytes)]]);
+      }
+    }
     expect(counted()).toEqual({});
   });
 });

@@ -58,7 +58,16 @@ import {
   TUNNEL_ERRORS_TOO_SHORT,
   TUNNEL_ERRORS_UNREACHABLE,
 } from '../src/tunnel-layout.ts';
-import { isToQuotedSource, quotationOf, quoted4, quoted6, quotedIp, quotedL4, quotedProtocol } from './icmp.ts';
+import {
+  isToQuotedSource,
+  quotationOf,
+  quoted4,
+  quoted6,
+  quotedHasPorts,
+  quotedIp,
+  quotedL4,
+  quotedProtocol,
+} from './icmp.ts';
 
 /** Bytes behind an L4 header's beginning by which a sender knows its packet: ports, and TCP's sequence number (RFC 792). */
 const L4_QUOTED: u32 = 8;
@@ -94,7 +103,7 @@ function ofTunnel(node: usize, meta: usize, ip: usize): u64 {
   const lb: usize = load<u32>(data, TUNNEL_ERRORS_LB);
   const ends: usize = load<u32>(data, TUNNEL_ERRORS_ENDS);
   const quoted = ip + quotedIp(quotation);
-  if (kindOf(data, quoted, quotation) == 0) return 0;
+  if (kindOf(data, meta, ip, quotation) == 0) return 0;
   let high: u64 = 0;
   let low: u64;
   if (load<u8>(quoted) >> 4 == 4) {
@@ -109,21 +118,39 @@ function ofTunnel(node: usize, meta: usize, ip: usize): u64 {
   return search16(ends, hash16(high, low), high, low) == <u64>-1 ? 0 : quotation;
 }
 
-/** The word of TUNNEL_ERRORS_KIND for a quoted packet; 0 if no encap sends such ones. */
-function kindOf(data: usize, quoted: usize, quotation: u64): u32 {
+/**
+ * The word of TUNNEL_ERRORS_KIND for a quoted packet; 0 if no encap sends such ones. UDP, unlike a tunnel's own protocol, the host itself
+ * sends too, also to servers: only what has a packet of the right length inside is a tunnel's.
+ */
+function kindOf(data: usize, meta: usize, ip: usize, quotation: u64): u32 {
+  const quoted = ip + quotedIp(quotation);
   const wanted: u32 = ((<u32>load<u8>(quoted) >> 4) << 8) | quotedProtocol(quotation);
   const kinds: u32 = load<u32>(data, TUNNEL_ERRORS_KINDS);
   for (let n: u32 = 0; n < kinds; n++) {
     const kind = load<u32>(data + (<usize>n << 2), TUNNEL_ERRORS_KIND);
-    if (kind >>> 8 == wanted) return kind;
+    if (kind >>> 8 != wanted) continue;
+    if (!quotedHasPorts(quotation) || carries(meta, ip, <u32>quotedIp(quotation), kind & 0xff)) return kind;
   }
   return 0;
+}
+
+/** True if behind `overhead` bytes of the quoted packet there is one that fills it to its end. */
+function carries(meta: usize, ip: usize, quoted: u32, overhead: u32): bool {
+  const at = quoted + overhead;
+  const end = endOfQuotation(meta, ip);
+  if ((at < end && load<u8>(ip + <usize>at) >> 4 == 4 ? quoted4(ip, at, end) : quoted6(ip, at, end)) == 0) return false;
+  return lengthOf(ip + <usize>quoted) == lengthOf(ip + <usize>at) + overhead;
+}
+// @ts-ignore: decorator
+@inline function lengthOf(ip: usize): u32 {
+  if (load<u8>(ip) >> 4 == 4) return bswap<u16>(load<u16>(ip, IP4_LENGTH));
+  return IP6_BYTES + <u32>bswap<u16>(load<u16>(ip, IP6_LENGTH));
 }
 
 /** Makes the packet the one that was inside, and says which error is to be sent about it. Returns the next slot. */
 function passOn(node: usize, meta: usize, ip: usize, quotation: u64): u32 {
   if (!hasRightChecksum(meta, ip)) return refuse(node, meta, TUNNEL_ERRORS_BAD_CHECKSUM);
-  const overhead = kindOf(node + NODE_DATA, ip + quotedIp(quotation), quotation) & 0xff;
+  const overhead = kindOf(node + NODE_DATA, meta, ip, quotation) & 0xff;
   const at: u32 = <u32>quotedIp(quotation) + overhead;
   const end = endOfQuotation(meta, ip);
   const inside = ip + <usize>at;
@@ -131,7 +158,7 @@ function passOn(node: usize, meta: usize, ip: usize, quotation: u64): u32 {
   const own = at >= end ? 0 : is4 ? quoted4(ip, at, end) : quoted6(ip, at, end);
   if (own == 0) return refuse(node, meta, TUNNEL_ERRORS_TOO_SHORT);
   const l4 = <u32>quotedL4(own) - at;
-  const length: u32 = is4 ? bswap<u16>(load<u16>(inside, IP4_LENGTH)) : IP6_BYTES + <u32>bswap<u16>(load<u16>(inside, IP6_LENGTH));
+  const length = lengthOf(inside);
   const came = length < end - at ? length : end - at;
   const least = length < l4 + L4_QUOTED ? length : l4 + L4_QUOTED;
   if (came < l4 || came < least) return refuse(node, meta, TUNNEL_ERRORS_TOO_SHORT);
