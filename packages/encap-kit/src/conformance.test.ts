@@ -1,6 +1,6 @@
 import { lookupCounters } from '@lbd/fib';
 import { MIXED, NODE_FANOUT, type NodeContext, type PacketView } from '@lbd/graph';
-import { AS_DPO, AS_SHIFT, defineEncap, type Encap, LB_SOURCE4, type LbHandles } from '@lbd/lb';
+import { AS_DPO, AS_SHIFT, defineEncap, type Encap, LB_SOURCE4, type LbHandles, serverOf, toServer } from '@lbd/lb';
 import { checksum, ip4, packet } from '@lbd/packet';
 import { describe, expect, it } from 'vitest';
 import { conformance, conformanceChecks, Finding } from './index.ts';
@@ -187,14 +187,11 @@ function plain(change: (bytes: Uint8Array, server: Uint8Array) => void): Encap {
         fanOut: 'dpo',
         counters: lookupCounters,
         process(context, vector, count, nexts) {
-          const { u8, u32 } = context.memory;
           for (let i = 0; i < count; i++) {
             const view = context.packet(vector[i]!);
-            const server = lb.servers + (view.as << AS_SHIFT);
-            change(view.bytes, u8.slice(server + 28, server + 32));
-            view.dpo = u32[(server + AS_DPO) >>> 2]!;
-            if (view.dpo >>> 24 === 0) context.reason(view, Object.keys(lookupCounters)[0]!);
-            nexts[i] = u32[(context.node + NODE_FANOUT) >>> 2]! + (view.dpo >>> 24);
+            const server = serverOf(lb, view);
+            change(view.bytes, context.memory.u8.slice(server + 28, server + 32));
+            nexts[i] = toServer(context, lb, view);
           }
           return MIXED;
         },

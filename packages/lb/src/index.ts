@@ -19,4 +19,5 @@ export { type ChooserTypes, EXPRESS_FAN_OUT, expressNodes, lbShortcuts } from '.
 export { ENCAP_FAN_OUT, lbFeatures, lbNodes } from './nodes/index.ts';
 export { portKey } from './port-key.ts';
 export { allocateLb, type LbHandles, type LbSizes } from './tables.ts';
+export { serverOf, toServer } from './to-server.ts';
 export { beginLbTask, runLbTask } from './worker-tasks.ts';
