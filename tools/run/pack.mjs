@@ -1,6 +1,7 @@
 // npm run pack: builds, then packs what is published into .cache/tarballs, for npm to install.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -20,10 +21,17 @@ export function publishedPackages() {
 export async function packAll(into) {
   mkdirSync(into, { recursive: true });
   const tarballs = new Map();
-  for (const { folder, name, version } of publishedPackages()) {
-    await promisify(execFile)(PNPM, ['pack', '--pack-destination', into], { cwd: join(ROOT, folder) });
+  const packages = publishedPackages();
+  for (const { name, version } of packages) {
     tarballs.set(name, join(into, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`));
   }
+  const next = packages.values();
+  const packOnes = async () => {
+    for (const { folder } of next) {
+      await promisify(execFile)(PNPM, ['pack', '--pack-destination', into], { cwd: join(ROOT, folder) });
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, packOnes));
   if (readdirSync(into).length !== tarballs.size) throw new Error(`packed are ${readdirSync(into)}`);
   return tarballs;
 }

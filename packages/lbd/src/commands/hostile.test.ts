@@ -127,8 +127,12 @@ function expectBalanced(good: number): void {
   expect(servers.size).toBe(100);
   expect(new Set([...servers.values()].map(({ size }) => size))).toEqual(new Set([1]));
   expect(new Set([...servers.values()].flatMap((addresses) => [...addresses]))).toEqual(new Set(SERVERS));
-  // In the order in which they came.
-  expect(sent.map(({ tcp }) => tcp.seq)).toEqual(Array.from({ length: good }, (_, i) => i));
+  // All of them, and those of each flow in the order in which they came.
+  expect(sent.map(({ tcp }) => tcp.seq).sort((a, b) => a - b)).toEqual(Array.from({ length: good }, (_, i) => i));
+  for (const sport of servers.keys()) {
+    const seqs = sent.filter(({ tcp }) => tcp.sport === sport).map(({ tcp }) => tcp.seq);
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+  }
 }
 
 /** Has scapy write the capture: of the i-th kind, 2 ** i packets. */
