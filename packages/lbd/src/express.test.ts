@@ -204,7 +204,7 @@ describe('usual packets that go the short way', () => {
           long.bench.runtime.tracer.take();
         }
       }),
-      { numRuns: 35, endOnFailure: true },
+      { numRuns: 20, endOnFailure: true },
     );
     expect(short.packets('nat4-express')).toBeGreaterThan(200);
   }, 60_000);
