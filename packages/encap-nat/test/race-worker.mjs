@@ -1,4 +1,4 @@
-// One thread of threads.test.ts: runs the loop of assembly/race.ts in short pieces until the word `stop` is not 0.
+// One thread of threads.long.test.ts: runs the loop of assembly/race.ts in short pieces until the word `stop` is not 0.
 import { workerData } from 'node:worker_threads';
 
 const { memory, module, nat, client, vip, flows, newFlow, epoch, seed, steps, now, counts, stop } = workerData;
